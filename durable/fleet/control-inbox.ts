@@ -1,0 +1,115 @@
+/** A pool's control sockets: who may come in, which of them are live, and what becomes of a message. */
+import { ProtocolViolation } from "#protocol/close-codes.ts";
+import { TIMES } from "#protocol/limits.ts";
+import { fromHostControl, type ToHostControl } from "#protocol/messages.ts";
+import { type Admission, closeSocket, type HostInboxNeeds, type HostSocketPhase } from "../shell/host-handshake.ts";
+import { mintHostToken, verifyHostToken } from "../shell/host-token.ts";
+import type { LinkStore } from "../shell/link-store.ts";
+import type { Fleet } from "./fleet.ts";
+import type { FleetStore } from "./fleet-store.ts";
+
+/** All control sockets; a host's own are found by its id as a second tag. */
+const HOST_TAG = "host";
+
+export class ControlSockets {
+  readonly #ctx: DurableObjectState;
+  readonly #link: LinkStore;
+
+  constructor(ctx: DurableObjectState, link: LinkStore) {
+    this.#ctx = ctx;
+    this.#link = link;
+  }
+
+  accept(ws: WebSocket, hostId: string, now: number): void {
+    this.#ctx.acceptWebSocket(ws, [HOST_TAG, hostId]);
+    ws.serializeAttachment({ kind: "host", phase: "new", since: now, expects: hostId } satisfies HostSocketPhase);
+  }
+
+  live(hostId: string): WebSocket[] {
+    return this.#ctx.getWebSockets(hostId).filter((ws) => isOpen(ws) && phaseOf(ws).phase === "live");
+  }
+
+  /** Stored first; goes out now when the host is there, else when it resumes. */
+  send(hostId: string, message: ToHostControl): void {
+    const frame = this.#link.enqueue(hostId, message);
+    for (const ws of this.live(hostId)) ws.send(frame);
+  }
+
+  /** The last ping that the platform answered for this host; undefined while it is not connected. */
+  lastPingAt(hostId: string): number | undefined {
+    const times = this.live(hostId).map((ws) => this.#ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? 0);
+    return times.length > 0 ? Math.max(...times) : undefined;
+  }
+
+  others(ws: WebSocket, hostId: string): WebSocket[] {
+    return this.#ctx.getWebSockets(hostId).filter((other) => other !== ws && phaseOf(other).phase !== "new");
+  }
+
+  closeAll(hostId: string, close: "gone" | "going_away", message: string): void {
+    for (const ws of this.#ctx.getWebSockets(hostId)) closeSocket(ws, close, message);
+  }
+
+  closeSilent(now: number): void {
+    for (const ws of this.#ctx.getWebSockets(HOST_TAG)) {
+      const state = phaseOf(ws);
+      if (state.phase === "new" && state.since <= now - TIMES.authDeadlineMs) {
+        closeSocket(ws, "auth_timeout", "no auth frame in time");
+      }
+    }
+  }
+}
+
+const phaseOf = (ws: WebSocket): HostSocketPhase => ws.deserializeAttachment() as HostSocketPhase;
+const isOpen = (ws: WebSocket): boolean => ws.readyState === WebSocket.READY_STATE_OPEN;
+
+/** What the handshake needs, made of this pool. */
+export function controlNeeds(
+  fleet: Fleet,
+  store: FleetStore,
+  link: LinkStore,
+  sockets: ControlSockets,
+  signingKey: string,
+): HostInboxNeeds {
+  return {
+    link,
+    now: () => Date.now(),
+    admit: (auth, expects) => admit(store, signingKey, auth.token, expects),
+    others: (ws, peer) => sockets.others(ws, peer),
+    live: (hostId) => fleet.connected(hostId),
+    take: ({ hostId }, raw) => {
+      const message = fromHostControl.safeParse(raw);
+      if (!message.success)
+        throw new ProtocolViolation("protocol_violation", message.error.issues[0]?.message ?? "not understood");
+      fleet.fromHost(hostId, message.data);
+      return "not-stored";
+    },
+  };
+}
+
+async function admit(
+  store: FleetStore,
+  signingKey: string,
+  token: string,
+  expects: string | undefined,
+): Promise<Admission> {
+  const claims = await verifyHostToken(signingKey, token, Date.now());
+  if (!claims.ok) return { ok: false, close: "auth_rejected", message: claims.message };
+  const { hostId, organizationId } = claims;
+  if (hostId !== expects || organizationId !== store.organizationId) {
+    return { ok: false, close: "forbidden", message: "the token is not this host's" };
+  }
+  if (!store.host(hostId)) return { ok: false, close: "gone", message: "this host was removed; join again" };
+  return { ok: true, peer: hostId, hostId, epoch: 0 };
+}
+
+/** A fresh token for a host that is connected: an old one that runs out never makes a healthy host unhealthy. */
+export async function renewToken(
+  store: FleetStore,
+  sockets: ControlSockets,
+  signingKey: string,
+  hostId: string,
+): Promise<void> {
+  const { organizationId, pool } = store;
+  const { token, expiresAt } = await mintHostToken(signingKey, { hostId, organizationId, pool, nowMs: Date.now() });
+  sockets.send(hostId, { type: "token", token, expiresAt });
+}

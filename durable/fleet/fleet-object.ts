@@ -1,0 +1,199 @@
+/** A pool's Durable Object: a shell. It identifies who speaks and hands the words over; fleet.ts does the rest. */
+
+import { DurableObject } from "cloudflare:workers";
+import { createHash, randomBytes } from "node:crypto";
+import type { HostRecord } from "#protocol/http.ts";
+import { objectName } from "#protocol/ids.ts";
+import { TIMES } from "#protocol/limits.ts";
+import {
+  type FleetLease,
+  type FleetQueueEntry,
+  type FleetRpc,
+  type LeaseAnswer,
+  type LeaseRequest,
+  type RegisterHost,
+  type Result,
+  reject,
+} from "#protocol/objects.ts";
+import { Chores } from "../shell/chores.ts";
+import type { ObjectsEnv } from "../shell/env.ts";
+import { answerClose, type HostSocketPhase, onHostFrame } from "../shell/host-handshake.ts";
+import { LinkStore } from "../shell/link-store.ts";
+import { guardSocket } from "../shell/socket-guard.ts";
+import { ControlSockets, controlNeeds, renewToken } from "./control-inbox.ts";
+import { Fleet } from "./fleet.ts";
+import { FleetStore } from "./fleet-store.ts";
+import { hostRecords } from "./host-records.ts";
+import { tellSessions } from "./session-calls.ts";
+
+const AUTH_DEADLINE = "auth";
+
+export class FleetObject extends DurableObject<ObjectsEnv> implements FleetRpc {
+  readonly #store: FleetStore;
+  readonly #chores: Chores;
+  readonly #link: LinkStore;
+  readonly #sockets: ControlSockets;
+  readonly #fleet: Fleet;
+
+  constructor(ctx: DurableObjectState, env: ObjectsEnv) {
+    super(ctx, env);
+    this.#store = new FleetStore(ctx.storage);
+    this.#link = new LinkStore(ctx.storage);
+    this.#sockets = new ControlSockets(ctx, this.#link);
+    this.#chores = new Chores(ctx.storage, {
+      component: "fleet",
+      deliver: (key, body) =>
+        tellSessions(key, body, this.#fleet, (id) => env.SESSION.getByName(objectName(this.#store.organizationId, id))),
+      deadline: (name, now) => (name === AUTH_DEADLINE ? this.#sockets.closeSilent(now) : this.#fleet.deadline(name)),
+    });
+    this.#fleet = new Fleet({
+      store: this.#store,
+      deadlines: this.#chores.deadlines,
+      outbox: this.#chores.outbox,
+      now: () => Date.now(),
+      isConnected: (hostId) => this.#sockets.live(hostId).length > 0,
+      lastPingAt: (hostId) => this.#sockets.lastPingAt(hostId),
+      hangUp: (hostId, reason) => this.#sockets.closeAll(hostId, "going_away", reason),
+      sendToHost: (hostId, message) => this.#sockets.send(hostId, message),
+      renewToken: (hostId) => ctx.waitUntil(renewToken(this.#store, this.#sockets, env.SIGNING_KEY, hostId)),
+      linkUrls: (sessionId) => ({
+        // Paths; the host resolves them against the origin it dialled.
+        dataUrl: `/api/link/session/${this.#store.organizationId}/${sessionId}`,
+        storeUrl: `/api/link/store/${sessionId}`,
+      }),
+    });
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+  }
+
+  /* ── operators and the worker ── */
+
+  async registerHost(input: RegisterHost): Promise<Result<object>> {
+    this.#store.identify(input.organizationId, input.pool);
+    this.#store.register(input.hostId, input.name, Date.now());
+    return { ok: true };
+  }
+
+  async mintTicket(hostId: string): Promise<Result<{ ticket: string }>> {
+    if (!this.#store.host(hostId)) return noSuchHost();
+    const ticket = randomBytes(24).toString("base64url");
+    const now = Date.now();
+    this.#store.addTicket(hash(ticket), hostId, now + TIMES.ticketMs, now);
+    return { ok: true, ticket };
+  }
+
+  async hosts(): Promise<HostRecord[]> {
+    return hostRecords(this.#store, {
+      isConnected: (hostId) => this.#sockets.live(hostId).length > 0,
+      lastPingAt: (hostId) => this.#sockets.lastPingAt(hostId),
+    });
+  }
+
+  async drainHost(hostId: string): Promise<Result<object>> {
+    return await this.#change(hostId, () => this.#fleet.drain(hostId, true));
+  }
+
+  async resumeHost(hostId: string): Promise<Result<object>> {
+    return await this.#change(hostId, () => this.#fleet.drain(hostId, false));
+  }
+
+  async removeHost(hostId: string): Promise<Result<object>> {
+    return await this.#change(hostId, () => {
+      this.#fleet.remove(hostId);
+      this.#sockets.closeAll(hostId, "gone", "this host was removed; join again to come back");
+      this.#link.forget(hostId);
+    });
+  }
+
+  /* ── sessions ── */
+
+  async requestLease(organizationId: string, request: LeaseRequest): Promise<Result<LeaseAnswer>> {
+    this.#store.identify(organizationId, "default");
+    const answer = this.#fleet.request(request);
+    this.ctx.waitUntil(this.#chores.settle());
+    return { ok: true, ...answer };
+  }
+
+  async cancelRequest(input: { sessionId: string; runId: string }): Promise<Result<object>> {
+    this.#fleet.withdraw(input.sessionId, input.runId);
+    return { ok: true };
+  }
+
+  async releaseLease(input: { sessionId: string; epoch: number }): Promise<Result<object>> {
+    this.#fleet.release(input.sessionId, input.epoch);
+    this.ctx.waitUntil(this.#chores.settle());
+    return { ok: true };
+  }
+
+  async confirmLease(input: { sessionId: string; hostId: string; epoch: number }): Promise<Result<object>> {
+    const held = this.#fleet.confirm(input.hostId, input.sessionId, input.epoch);
+    this.ctx.waitUntil(this.#chores.settle());
+    return held ? { ok: true } : reject("stale_epoch", "This pool has given no such lease.");
+  }
+
+  async queue(): Promise<{ entries: FleetQueueEntry[]; leases: FleetLease[] }> {
+    const entries = this.#store.queue().map(({ request, attempts, enqueuedAt, waitingFor }, index) => {
+      const { runId, sessionId, provider } = request;
+      return { runId, sessionId, provider, position: index + 1, attempts, enqueuedAt, waitingFor };
+    });
+    return { entries, leases: this.#store.leases() };
+  }
+
+  async drainQueue(): Promise<{ claimed: number; waiting: number }> {
+    const placed = this.#fleet.place();
+    await this.#chores.settle();
+    return placed;
+  }
+
+  /* ── sockets and the alarm ── */
+
+  override async fetch(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const hostId = url.searchParams.get("hostId") ?? "";
+    const ticket = url.searchParams.get("ticket");
+    const now = Date.now();
+    if (!this.#store.host(hostId)) {
+      return Response.json(reject("gone", "This host was removed. Join again."), { status: 410 });
+    }
+    if (ticket !== null && !this.#store.takeTicket(hash(ticket), hostId, now)) {
+      const why = "The ticket was used, has expired, or is not this host's. Ask for a new connection.";
+      return Response.json(reject("ticket_refused", why), { status: 403 });
+    }
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.#sockets.accept(server, hostId, now);
+    this.#chores.deadlines.set(AUTH_DEADLINE, now + TIMES.authDeadlineMs);
+    this.ctx.waitUntil(this.#chores.settle());
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override async webSocketMessage(ws: WebSocket, raw: string | ArrayBuffer): Promise<void> {
+    const needs = controlNeeds(this.#fleet, this.#store, this.#link, this.#sockets, this.env.SIGNING_KEY);
+    const state = ws.deserializeAttachment() as HostSocketPhase;
+    await guardSocket(ws, "fleet", {}, () => onHostFrame(ws, raw, state, needs));
+    await this.#chores.settle();
+  }
+
+  override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
+    answerClose(ws, code);
+    const state = ws.deserializeAttachment() as HostSocketPhase;
+    if (state.phase !== "live" || this.#sockets.live(state.hostId).some((other) => other !== ws)) return;
+    this.#fleet.disconnected(state.hostId);
+    await this.#chores.settle();
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#chores.alarm(Date.now());
+  }
+
+  async #change(hostId: string, change: () => void): Promise<Result<object>> {
+    if (!this.#store.host(hostId)) return noSuchHost();
+    change();
+    await this.#chores.settle();
+    return { ok: true };
+  }
+}
+
+const noSuchHost = () => reject("not_found", "This pool has no such host.");
+
+function hash(ticket: string): string {
+  return createHash("sha256").update(ticket).digest("base64url");
+}

@@ -1,0 +1,286 @@
+/** The tables of a pool: hosts, the queue of requests, the leases. Rows in, rows out; what to do with them is decided elsewhere. */
+import { type HostFacts, hostFactsSchema } from "#protocol/messages.ts";
+import type { FleetLease, LeaseRequest } from "#protocol/objects.ts";
+import type { Candidate, Waiting } from "./placement.ts";
+
+export type HostRow = {
+  hostId: string;
+  name: string;
+  createdAt: number;
+  lastSeenAt: number;
+  /** What we believe about its socket; the sockets themselves are the truth after a restart. */
+  connected: boolean;
+  draining: boolean;
+  facts: HostFacts | undefined;
+};
+export type LeaseRow = FleetLease & { runId: string };
+
+export class FleetStore {
+  readonly #sql: SqlStorage;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#sql = storage.sql;
+    for (const statement of TABLES) this.#sql.exec(statement);
+  }
+
+  /* ── identity ── */
+
+  /** The first one to speak names the pool; it stays so. */
+  identify(organizationId: string, pool: string): void {
+    this.#sql.exec(
+      "INSERT INTO identity (id, organization_id, pool) VALUES (1, ?, ?) ON CONFLICT (id) DO NOTHING",
+      organizationId,
+      pool,
+    );
+  }
+
+  get organizationId(): string {
+    return this.#identity()?.organization_id ?? "";
+  }
+
+  get pool(): string {
+    return this.#identity()?.pool ?? "";
+  }
+
+  #identity(): { organization_id: string; pool: string } | undefined {
+    return this.#sql
+      .exec<{ organization_id: string; pool: string }>("SELECT organization_id, pool FROM identity")
+      .toArray()[0];
+  }
+
+  /* ── hosts ── */
+
+  register(hostId: string, name: string, now: number): void {
+    this.#sql.exec(
+      `INSERT INTO host (host_id, name, created_at, last_seen_at, connected, draining) VALUES (?, ?, ?, 0, 0, 0)
+       ON CONFLICT (host_id) DO UPDATE SET name = excluded.name`,
+      hostId,
+      name,
+      now,
+    );
+  }
+
+  hosts(): HostRow[] {
+    return this.#sql.exec<HostColumns>("SELECT * FROM host ORDER BY created_at, host_id").toArray().map(toHost);
+  }
+
+  host(hostId: string): HostRow | undefined {
+    return this.#sql.exec<HostColumns>("SELECT * FROM host WHERE host_id = ?", hostId).toArray().map(toHost)[0];
+  }
+
+  seen(hostId: string, connected: boolean, now: number): void {
+    this.#sql.exec("UPDATE host SET connected = ?, last_seen_at = ? WHERE host_id = ?", connected ? 1 : 0, now, hostId);
+  }
+
+  setFacts(hostId: string, facts: HostFacts): void {
+    this.#sql.exec("UPDATE host SET facts = ?, name = ? WHERE host_id = ?", JSON.stringify(facts), facts.name, hostId);
+  }
+
+  setDraining(hostId: string, draining: boolean): void {
+    this.#sql.exec("UPDATE host SET draining = ? WHERE host_id = ?", draining ? 1 : 0, hostId);
+  }
+
+  removeHost(hostId: string): void {
+    this.#sql.exec("DELETE FROM host WHERE host_id = ?", hostId);
+    this.#sql.exec("DELETE FROM ticket WHERE host_id = ?", hostId);
+  }
+
+  /* ── tickets ── */
+
+  addTicket(hash: string, hostId: string, expiresAt: number, now: number): void {
+    this.#sql.exec("DELETE FROM ticket WHERE expires_at <= ?", now);
+    this.#sql.exec("INSERT INTO ticket (hash, host_id, expires_at) VALUES (?, ?, ?)", hash, hostId, expiresAt);
+  }
+
+  /** Takes the ticket out: the same one a second time is not there any more. */
+  takeTicket(hash: string, hostId: string, now: number): boolean {
+    return (
+      this.#sql
+        .exec("DELETE FROM ticket WHERE hash = ? AND host_id = ? AND expires_at > ? RETURNING hash", hash, hostId, now)
+        .toArray().length > 0
+    );
+  }
+
+  /* ── the queue ── */
+
+  /** A run that is queued already keeps its place; what its session knows by now counts. */
+  enqueue(request: LeaseRequest, now: number): void {
+    this.#sql.exec(
+      "INSERT INTO queue (run_id, session_id, request, enqueued_at, attempts, refused_by) VALUES (?, ?, ?, ?, 0, '[]') ON CONFLICT (run_id) DO UPDATE SET request = excluded.request",
+      request.runId,
+      request.sessionId,
+      JSON.stringify(request),
+      now,
+    );
+  }
+
+  queue(): (Waiting & { enqueuedAt: number })[] {
+    return this.#sql
+      .exec<{ request: string; enqueued_at: number; attempts: number; refused_by: string; waiting_for: string | null }>(
+        "SELECT * FROM queue ORDER BY enqueued_at, n",
+      )
+      .toArray()
+      .map((row) => ({
+        request: JSON.parse(row.request) as LeaseRequest,
+        enqueuedAt: row.enqueued_at,
+        attempts: row.attempts,
+        refusedBy: JSON.parse(row.refused_by) as Waiting["refusedBy"],
+        waitingFor: row.waiting_for ?? undefined,
+      }));
+  }
+
+  dequeue(sessionId: string, runId?: string): void {
+    this.#sql.exec(
+      "DELETE FROM queue WHERE session_id = ? AND (run_id = ? OR ? IS NULL)",
+      sessionId,
+      runId ?? null,
+      runId ?? null,
+    );
+  }
+
+  /** Drops what a session asked for before it knew of `epoch`; what it asks for afterwards is new. */
+  dequeueServed(sessionId: string, epoch: number): void {
+    this.#sql.exec(
+      "DELETE FROM queue WHERE session_id = ? AND json_extract(request, '$.lastEpoch') < ?",
+      sessionId,
+      epoch,
+    );
+  }
+
+  waiting(runId: string, waitingFor: string): void {
+    this.#sql.exec("UPDATE queue SET waiting_for = ? WHERE run_id = ?", waitingFor, runId);
+  }
+
+  /** Answers how often the run has been refused by now. */
+  refused(runId: string, refusal: { hostId: string; reason: string }): number {
+    const [row] = this.#sql
+      .exec<{ attempts: number }>(
+        "UPDATE queue SET attempts = attempts + 1, refused_by = json_insert(refused_by, '$[#]', json(?)) WHERE run_id = ? RETURNING attempts",
+        JSON.stringify(refusal),
+        runId,
+      )
+      .toArray();
+    return row?.attempts ?? 0;
+  }
+
+  forgetRefusals(hostId: string): void {
+    for (const { request, refusedBy } of this.queue()) {
+      const kept = refusedBy.filter((refusal) => refusal.hostId !== hostId);
+      if (kept.length < refusedBy.length)
+        this.#sql.exec("UPDATE queue SET refused_by = ? WHERE run_id = ?", JSON.stringify(kept), request.runId);
+    }
+  }
+
+  /* ── leases ── */
+
+  /** The next epoch of a session: larger than any this pool gave out and any the session has seen. */
+  nextEpoch(sessionId: string, lastEpoch: number): number {
+    const known =
+      this.#sql.exec<{ epoch: number }>("SELECT epoch FROM epoch WHERE session_id = ?", sessionId).toArray()[0]
+        ?.epoch ?? 0;
+    const next = Math.max(known, lastEpoch) + 1;
+    this.#sql.exec(
+      "INSERT INTO epoch (session_id, epoch) VALUES (?, ?) ON CONFLICT (session_id) DO UPDATE SET epoch = excluded.epoch",
+      sessionId,
+      next,
+    );
+    return next;
+  }
+
+  offer(lease: LeaseRow): void {
+    const { sessionId, hostId, epoch, runId, since } = lease;
+    this.#sql.exec(
+      "INSERT INTO lease (session_id, host_id, epoch, state, run_id, since) VALUES (?, ?, ?, 'offered', ?, ?)",
+      sessionId,
+      hostId,
+      epoch,
+      runId,
+      since,
+    );
+  }
+
+  hold(sessionId: string, now: number): void {
+    this.#sql.exec("UPDATE lease SET state = 'held', since = ? WHERE session_id = ?", now, sessionId);
+  }
+
+  endLease(sessionId: string): void {
+    this.#sql.exec("DELETE FROM lease WHERE session_id = ?", sessionId);
+  }
+
+  lease(sessionId: string): LeaseRow | undefined {
+    return this.#sql
+      .exec<LeaseColumns>("SELECT * FROM lease WHERE session_id = ?", sessionId)
+      .toArray()
+      .map(toLease)[0];
+  }
+
+  leases(hostId?: string): LeaseRow[] {
+    return this.#sql
+      .exec<LeaseColumns>("SELECT * FROM lease WHERE host_id = ? OR ? IS NULL", hostId ?? null, hostId ?? null)
+      .toArray()
+      .map(toLease);
+  }
+
+  candidates(isConnected: (hostId: string) => boolean): Candidate[] {
+    const leases = this.leases();
+    return this.hosts().map(({ hostId, name, draining, facts }) => ({
+      hostId,
+      name,
+      draining,
+      facts,
+      connected: isConnected(hostId),
+      leases: leases.filter((lease) => lease.hostId === hostId).length,
+    }));
+  }
+}
+
+const TABLES = [
+  "CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY CHECK (id = 1), organization_id TEXT NOT NULL, pool TEXT NOT NULL)",
+  "CREATE TABLE IF NOT EXISTS host (host_id TEXT PRIMARY KEY, name TEXT NOT NULL, created_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL, connected INTEGER NOT NULL, draining INTEGER NOT NULL, facts TEXT) WITHOUT ROWID",
+  "CREATE TABLE IF NOT EXISTS ticket (hash TEXT PRIMARY KEY, host_id TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
+  "CREATE TABLE IF NOT EXISTS queue (n INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, session_id TEXT NOT NULL, request TEXT NOT NULL, enqueued_at INTEGER NOT NULL, attempts INTEGER NOT NULL, refused_by TEXT NOT NULL, waiting_for TEXT)",
+  // The primary key is the constraint that a session has at most one live worker (R-1.10).
+  "CREATE TABLE IF NOT EXISTS lease (session_id TEXT PRIMARY KEY, host_id TEXT NOT NULL, epoch INTEGER NOT NULL, state TEXT NOT NULL, run_id TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
+  "CREATE TABLE IF NOT EXISTS epoch (session_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID",
+];
+
+type HostColumns = {
+  host_id: string;
+  name: string;
+  created_at: number;
+  last_seen_at: number;
+  connected: number;
+  draining: number;
+  facts: string | null;
+};
+type LeaseColumns = {
+  session_id: string;
+  host_id: string;
+  epoch: number;
+  state: "offered" | "held";
+  run_id: string;
+  since: number;
+};
+
+function toHost(row: HostColumns): HostRow {
+  return {
+    hostId: row.host_id,
+    name: row.name,
+    createdAt: row.created_at,
+    lastSeenAt: row.last_seen_at,
+    connected: row.connected === 1,
+    draining: row.draining === 1,
+    facts: row.facts === null ? undefined : hostFactsSchema.parse(JSON.parse(row.facts)),
+  };
+}
+
+function toLease(row: LeaseColumns): LeaseRow {
+  return {
+    sessionId: row.session_id,
+    hostId: row.host_id,
+    epoch: row.epoch,
+    state: row.state,
+    runId: row.run_id,
+    since: row.since,
+  };
+}

@@ -1,0 +1,297 @@
+/**
+ * The turns of a pool: a request comes in, a host says something, a deadline passes. Each turn changes the tables, places
+ * what can be placed, and leaves what others have to learn in the outbox.
+ */
+
+import { TIMES } from "#protocol/limits.ts";
+import type { FromHostControl, HostFacts, ToHostControl } from "#protocol/messages.ts";
+import type { LeaseRequest } from "#protocol/objects.ts";
+import type { Deadlines } from "../shell/deadlines.ts";
+import type { Outbox } from "../shell/outbox.ts";
+import type { FleetStore, LeaseRow } from "./fleet-store.ts";
+import { leaseEndsAt } from "./host-liveness.ts";
+import { deadlineName, sessionKey, yieldKey } from "./names.ts";
+import { place } from "./placement.ts";
+
+export type FleetNeeds = {
+  store: FleetStore;
+  deadlines: Deadlines;
+  outbox: Outbox;
+  now(): number;
+  sendToHost(hostId: string, message: ToHostControl): void;
+  /** True while the host has a live, authenticated socket. */
+  isConnected(hostId: string): boolean;
+  /** The last ping of a connected host that the platform answered. */
+  lastPingAt(hostId: string): number | undefined;
+  /** Closes the sockets of a host that has fallen silent: one that is there after all dials again. */
+  hangUp(hostId: string, reason: string): void;
+  /** Mints the token that a host asked for; answered later through sendToHost. */
+  renewToken(hostId: string): void;
+  linkUrls(sessionId: string): { dataUrl: string; storeUrl: string };
+};
+
+/** How often idle workers are asked again while runs wait only for a slot. */
+const ASK_FOR_ROOM_AGAIN_MS = 3_000;
+
+export class Fleet {
+  readonly #needs: FleetNeeds;
+  /** When this object found sockets gone that it believed to be there: it had crashed. */
+  readonly #crashedAt: number | undefined;
+
+  constructor(needs: FleetNeeds) {
+    this.#needs = needs;
+    const { store, deadlines } = needs;
+    const now = needs.now();
+    const orphaned = store.hosts().filter((host) => host.connected && !needs.isConnected(host.hostId));
+    this.#crashedAt = orphaned.length > 0 ? now : undefined;
+    for (const host of orphaned) {
+      store.seen(host.hostId, false, now);
+      deadlines.set(deadlineName.host(host.hostId), leaseEndsAt({ lastSeenAt: now, connected: false }, now));
+    }
+  }
+
+  /* ── requests ── */
+
+  request(request: LeaseRequest): { position?: number; waitingFor?: string } {
+    const { store, now } = this.#needs;
+    const held = store.lease(request.sessionId);
+    // Asked although it holds one: the news of the grant is still on its way. The request stays until the session has
+    // taken it, because it may as well refuse it, having wanted none a moment ago.
+    store.enqueue(request, now());
+    if (held?.state === "held" && held.epoch > request.lastEpoch) {
+      this.#tellGranted(held);
+      return {};
+    }
+    this.place();
+    const position = store.queue().findIndex((waiting) => waiting.request.runId === request.runId);
+    const waiting = store.queue()[position];
+    return waiting ? { position: position + 1, waitingFor: waiting.waitingFor } : {};
+  }
+
+  /** The host takes what it was offered; saying so twice is harmless. False when the lease is not its own. */
+  confirm(hostId: string, sessionId: string, epoch: number): boolean {
+    const { store, deadlines, now } = this.#needs;
+    const lease = this.#ownLease(hostId, sessionId, epoch);
+    if (!lease) return false;
+    if (lease.state === "held") return true;
+    store.hold(sessionId, now());
+    store.dequeue(sessionId);
+    deadlines.clear(deadlineName.offer(sessionId));
+    this.#tellGranted({ ...lease, state: "held" });
+    return true;
+  }
+
+  /** Whether a grant is still good: the news of it may have been long on its way. */
+  holds(sessionId: string, epoch: number): boolean {
+    const lease = this.#needs.store.lease(sessionId);
+    return lease?.state === "held" && lease.epoch === epoch;
+  }
+
+  /** The session has taken the grant: what it asked for before it knew of it is served. */
+  granted(sessionId: string, epoch: number): void {
+    if (this.holds(sessionId, epoch)) this.#needs.store.dequeueServed(sessionId, epoch);
+  }
+
+  withdraw(sessionId: string, runId: string): void {
+    this.#needs.store.dequeue(sessionId, runId);
+  }
+
+  release(sessionId: string, epoch: number): void {
+    const lease = this.#needs.store.lease(sessionId);
+    if (!lease || lease.epoch !== epoch) return;
+    this.#endLease(lease);
+    this.place();
+  }
+
+  /** Offers everything that can be placed now. Answers how many were placed and how many still wait. */
+  place(): { claimed: number; waiting: number } {
+    const { store, deadlines, outbox, now } = this.#needs;
+    const leased = new Set(store.leases().map((lease) => lease.sessionId));
+    const queue = store.queue();
+    const { offers, waits } = place(queue, store.candidates(this.#needs.isConnected), leased);
+    for (const { request, hostId } of offers) {
+      const { sessionId, runId, vmMode, traceId } = request;
+      const epoch = store.nextEpoch(sessionId, request.lastEpoch);
+      store.offer({ sessionId, hostId, epoch, runId, state: "offered", since: now() });
+      deadlines.set(deadlineName.offer(sessionId), now() + TIMES.acceptDeadlineMs);
+      const assignment = { sessionId, epoch, vmMode, ...this.#needs.linkUrls(sessionId), traceId };
+      this.#needs.sendToHost(hostId, { type: "assign", assignment });
+    }
+    for (const { runId, sessionId, waitingFor } of waits) {
+      if (queue.find((waiting) => waiting.request.runId === runId)?.waitingFor === waitingFor) continue;
+      store.waiting(runId, waitingFor);
+      outbox.put(sessionKey.waiting(sessionId), { runId, waitingFor }, now());
+    }
+    if (waits.some((wait) => wait.full)) deadlines.set(deadlineName.contention, now(), "if-sooner");
+    return { claimed: offers.length, waiting: store.queue().length - offers.length };
+  }
+
+  /* ── hosts ── */
+
+  connected(hostId: string): void {
+    const { store, deadlines, now } = this.#needs;
+    store.seen(hostId, true, now());
+    deadlines.set(deadlineName.host(hostId), now() + TIMES.leaseMs);
+  }
+
+  disconnected(hostId: string): void {
+    const { store, deadlines, now } = this.#needs;
+    store.seen(hostId, false, now());
+    // The transport is gone, the host may be well: its leases end by their own time.
+    deadlines.set(deadlineName.host(hostId), leaseEndsAt({ lastSeenAt: now(), connected: false }, undefined));
+  }
+
+  fromHost(hostId: string, message: FromHostControl): void {
+    switch (message.type) {
+      case "facts":
+        return this.#facts(hostId, message.facts, message.leases);
+      case "assign.accept":
+        return this.#accepted(hostId, message.sessionId, message.epoch);
+      case "assign.reject":
+        return this.#rejected(hostId, message.sessionId, message.epoch, message.reason);
+      case "lease.release":
+        return this.#givenUp(hostId, message.sessionId, message.epoch);
+      case "token.renew":
+        return this.#needs.renewToken(hostId);
+      default:
+        return message satisfies never;
+    }
+  }
+
+  deadline(name: string): void {
+    if (name === deadlineName.contention) return this.#askForRoom();
+    const [kind, id = ""] = name.split(":");
+    if (kind === "offer") {
+      const lease = this.#needs.store.lease(id);
+      if (lease?.state === "offered") this.#rejected(lease.hostId, id, lease.epoch, "it did not answer in time");
+    } else if (kind === "reconsider") {
+      this.#reconsider(id);
+    } else if (kind === "host") {
+      this.#checkHost(id);
+    }
+  }
+
+  drain(hostId: string, draining: boolean): void {
+    this.#needs.store.setDraining(hostId, draining);
+    if (draining) this.#needs.sendToHost(hostId, { type: "drain", reason: "an operator asked for it" });
+    this.place();
+  }
+
+  remove(hostId: string): void {
+    for (const lease of this.#needs.store.leases(hostId)) this.#loseLease(lease, "The host was removed.");
+    this.#needs.store.removeHost(hostId);
+    this.#needs.deadlines.clear(deadlineName.host(hostId));
+    this.place();
+  }
+
+  /* ── steps ── */
+
+  #facts(hostId: string, facts: HostFacts, believed: { sessionId: string; epoch: number }[]): void {
+    const { store } = this.#needs;
+    store.setFacts(hostId, facts);
+    store.forgetRefusals(hostId);
+    for (const { sessionId, epoch } of believed) {
+      if (this.#ownLease(hostId, sessionId, epoch)) continue;
+      this.#needs.sendToHost(hostId, {
+        type: "lease.revoked",
+        sessionId,
+        epoch,
+        reason: "another host has the session, or it was given up",
+      });
+    }
+    // A lease that the host has forgotten (its disk was lost) serves nobody.
+    const known = new Set(believed.map((lease) => `${lease.sessionId}/${lease.epoch}`));
+    for (const lease of store.leases(hostId)) {
+      if (lease.state === "held" && !known.has(`${lease.sessionId}/${lease.epoch}`))
+        this.#loseLease(lease, "The host came back without the session.");
+    }
+    this.place();
+  }
+
+  #accepted(hostId: string, sessionId: string, epoch: number): void {
+    if (this.confirm(hostId, sessionId, epoch)) return;
+    this.#needs.sendToHost(hostId, { type: "lease.revoked", sessionId, epoch, reason: "the offer has passed" });
+  }
+
+  /** Whom to ask to make room: those who have held their lease longest come first. */
+  leasesToYield(): LeaseRow[] {
+    return this.#needs.store
+      .leases()
+      .filter((lease) => lease.state === "held")
+      .sort((a, b) => a.since - b.since);
+  }
+
+  #askForRoom(): void {
+    const { store, deadlines, outbox, now, isConnected } = this.#needs;
+    const leased = new Set(store.leases().map((lease) => lease.sessionId));
+    const { waits } = place(store.queue(), store.candidates(isConnected), leased);
+    const count = waits.filter((wait) => wait.full).length;
+    if (count === 0) return;
+    outbox.put(yieldKey, { count }, now());
+    // Whoever is busy now may be idle then.
+    deadlines.set(deadlineName.contention, now() + ASK_FOR_ROOM_AGAIN_MS);
+  }
+
+  /** A host gives a lease back: after a stop its session knows already, otherwise it learns it now. */
+  #givenUp(hostId: string, sessionId: string, epoch: number): void {
+    const lease = this.#ownLease(hostId, sessionId, epoch);
+    if (lease) this.#loseLease(lease, "The host gave the session up.");
+    // Its slot is free only now, also when the session said so before: what it refused meanwhile it may take.
+    this.#reconsider(hostId);
+  }
+
+  /** Something changed at the host: what it refused is offered to it again. */
+  #reconsider(hostId: string): void {
+    this.#needs.store.forgetRefusals(hostId);
+    this.place();
+  }
+
+  #rejected(hostId: string, sessionId: string, epoch: number, reason: string): void {
+    const lease = this.#ownLease(hostId, sessionId, epoch);
+    if (lease?.state !== "offered") return;
+    const { store, deadlines, now } = this.#needs;
+    const attempts = store.refused(lease.runId, { hostId, reason });
+    deadlines.set(deadlineName.reconsider(hostId), now() + Math.min(60_000, 1_000 * 2 ** attempts), "if-sooner");
+    this.#endLease(lease);
+    this.place();
+  }
+
+  #checkHost(hostId: string): void {
+    const { store, deadlines, isConnected, lastPingAt, hangUp, now } = this.#needs;
+    const host = store.host(hostId);
+    if (!host) return;
+    const connected = isConnected(hostId);
+    const lastSeenAt = Math.max(host.lastSeenAt, (connected ? lastPingAt(hostId) : undefined) ?? 0);
+    const endsAt = leaseEndsAt({ lastSeenAt, connected }, this.#crashedAt);
+    if (endsAt > now()) return deadlines.set(deadlineName.host(hostId), endsAt);
+    store.seen(hostId, false, lastSeenAt);
+    // Left open, a socket that is dead would be offered work, and nobody would look at its host again.
+    if (connected) hangUp(hostId, "no ping for the time of a lease");
+    for (const lease of store.leases(hostId))
+      this.#loseLease(lease, `Host ${host.name} has been silent since ${new Date(lastSeenAt).toISOString()}.`);
+    this.place();
+  }
+
+  #ownLease(hostId: string, sessionId: string, epoch: number): LeaseRow | undefined {
+    const lease = this.#needs.store.lease(sessionId);
+    return lease?.hostId === hostId && lease.epoch === epoch ? lease : undefined;
+  }
+
+  #endLease(lease: LeaseRow): void {
+    this.#needs.store.endLease(lease.sessionId);
+    this.#needs.deadlines.clear(deadlineName.offer(lease.sessionId));
+  }
+
+  #loseLease(lease: LeaseRow, reason: string): void {
+    const { outbox, now, sendToHost } = this.#needs;
+    this.#endLease(lease);
+    const { sessionId, epoch, hostId } = lease;
+    if (lease.state === "held") outbox.put(sessionKey.lost(sessionId, epoch), { epoch, hostId, reason }, now());
+    sendToHost(hostId, { type: "lease.revoked", sessionId, epoch, reason });
+  }
+
+  #tellGranted(lease: LeaseRow): void {
+    const { sessionId, hostId, epoch } = lease;
+    this.#needs.outbox.put(sessionKey.granted(sessionId), { hostId, epoch }, this.#needs.now());
+  }
+}

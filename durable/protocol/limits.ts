@@ -1,0 +1,70 @@
+/**
+ * Every bound of the wire in one place, with its unit in its name. Sources: the platform's documented limits
+ * (a Durable Object row is at most 2 MB, a received WebSocket message at most 32 MiB) with room to spare, because
+ * a local workerd enforces neither.
+ */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const LIMITS = {
+  /** A frame from a host or a browser. Larger ones end the socket with `frame_too_large`. */
+  frameBytes: 1 * MiB,
+  /** A frame from a browser: people type prompts, they do not upload here. */
+  viewerFrameBytes: 320 * KiB,
+  /** One row of the event log (a batch of events as JSON); the platform allows 2 MB. */
+  logRowBytes: 1 * MiB,
+  /** Nesting of JSON that is accepted from a peer. */
+  jsonDepth: 64,
+  promptBytes: 256 * KiB,
+  titleChars: 200,
+  /** Events in one frame of a host. */
+  eventsPerFrame: 500,
+  /** A tool's output inside one event; longer output is cut with a note by the runner. */
+  toolOutputBytes: 64 * KiB,
+  /** Unacknowledged bytes that a sender keeps in flight before it waits. */
+  unacknowledgedBytes: 4 * MiB,
+  /** Follow-ups that may wait in one session. */
+  queuedRunsPerSession: 50,
+  /** Finished runs kept in the session's view; older ones are in the D1 index. */
+  finishedRunsInView: 200,
+  /** A reader further behind than this gets a snapshot instead of the tail. */
+  tailEvents: 20_000,
+  httpBodyBytes: 512 * KiB,
+  /** A chat client sends its whole history with every message, tool output and all. */
+  chatBodyBytes: 8 * MiB,
+  /** A workspace pack uploaded through the worker (R2 and Workers take 100 MB in one request). */
+  packBytes: 48 * MiB,
+  manifestBytes: 64 * MiB,
+  /** A file that the preview route will show as text. */
+  previewBytes: 1 * MiB,
+} as const;
+
+export const TIMES = {
+  /** A socket that has not sent a valid `auth` by then is closed (R-1.4). */
+  authDeadlineMs: 10_000,
+  /** The host's ping; answered by the platform without waking the object. */
+  pingIntervalMs: 5_000,
+  /** The host treats a link as dead after this silence. */
+  linkSilenceMs: 15_000,
+  /** A host that has not pinged for this long loses its leases. */
+  leaseMs: 15_000,
+  /** A host that was offered an assignment and says nothing loses the offer. */
+  acceptDeadlineMs: 10_000,
+  /** Token life; renewed over the link at half of it. */
+  tokenMs: 10 * 60_000,
+  ticketMs: 60_000,
+  joinTokenMs: 15 * 60_000,
+  /** interrupt 5 s, SIGTERM 5 s, kill, and the way there and back. */
+  cancelDeadlineMs: 20_000,
+  /** From `assigned` to `running`: container start, restore. */
+  prepareDeadlineMs: 5 * 60_000,
+  runTimeoutMs: 2 * 60 * 60_000,
+  /** A run that found no host in this time has failed. */
+  queueDeadlineMs: 24 * 60 * 60_000,
+  idleStopMs: 15 * 60_000,
+  /** A worker that was told to stop has to be saved and gone by then, or the lease decides. */
+  stopDeadlineMs: 10 * 60_000,
+} as const;
+
+/** Attempts for a run whose host was lost before the run started. */
+export const MAX_ATTEMPTS = 3;

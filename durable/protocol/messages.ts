@@ -1,0 +1,156 @@
+/**
+ * What travels on the two links that a host dials.
+ *
+ *   control   host ↔ FleetObject     one per host
+ *   data      host ↔ SessionObject   one per leased session
+ *
+ * Both begin with `auth` → `welcome` → `resume` → `resumed`. From then on every message of either side is wrapped as
+ * `{ n, ack, message }`; `{ ack }` alone acknowledges without saying anything. "ping" and "pong" are plain text and
+ * answered by the platform.
+ */
+import { z } from "zod";
+import { humanLoopReplySchema, providerOptionsSchema, runEventSchema } from "./events.ts";
+import { LIMITS } from "./limits.ts";
+import { FAILURE_REASONS, PROVIDERS, READINESS, VM_MODES } from "./vocabulary.ts";
+
+const id = z.string().max(100);
+const count = z.number().int().nonnegative();
+const epoch = z.number().int().positive();
+const note = z.string().max(2_000);
+
+/* ── handshake ─────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/** First frame on any link. `epoch` is given on a data link and names the lease under which the host comes. */
+export const authSchema = z.object({
+  type: z.literal("auth"),
+  token: z.string().max(4_096),
+  protocol: z.number().int(),
+  epoch: epoch.optional(),
+});
+/** Second frame of the host: the highest number it has taken from the server under this link. */
+export const resumeSchema = z.object({ type: z.literal("resume"), received: count });
+
+export const welcomeSchema = z.object({ type: z.literal("welcome"), protocol: z.number().int(), now: z.number() });
+/** The highest number the server has taken from the host: everything above it is to be sent again. */
+export const resumedSchema = z.object({ type: z.literal("resumed"), received: count });
+export const errorSchema = z.object({ type: z.literal("error"), reason: id, message: note });
+export const ackSchema = z.object({ ack: count });
+
+/* ── control link ──────────────────────────────────────────────────────────────────────────────────────────── */
+
+const providerReadiness = z.object({
+  state: z.enum(READINESS),
+  version: z.string().max(100).optional(),
+  reason: note.optional(),
+  fix: note.optional(),
+});
+/** What a host says of itself whenever it has (re)connected or something changed. */
+export const hostFactsSchema = z.object({
+  name: z.string().max(200),
+  version: z.string().max(50),
+  platform: z.string().max(100),
+  vmModes: z.array(z.enum(VM_MODES)).max(3),
+  providers: z.partialRecord(z.enum(PROVIDERS), providerReadiness),
+  labels: z.record(z.string().max(63), z.string().max(255)).default({}),
+  /** How many session workers it is willing to run at once. */
+  slots: z.number().int().min(0).max(1_000),
+});
+export type HostFacts = z.infer<typeof hostFactsSchema>;
+
+const leaseRef = z.object({ sessionId: id, epoch });
+
+export const fromHostControl = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("facts"),
+    facts: hostFactsSchema,
+    /** Leases it believes to hold. */ leases: z.array(leaseRef).max(1_000),
+  }),
+  z.object({ type: z.literal("assign.accept"), sessionId: id, epoch }),
+  z.object({ type: z.literal("assign.reject"), sessionId: id, epoch, reason: note }),
+  /** The worker is gone and its work is saved: the lease may go. */
+  z.object({ type: z.literal("lease.release"), sessionId: id, epoch }),
+  z.object({ type: z.literal("token.renew") }),
+]);
+export type FromHostControl = z.infer<typeof fromHostControl>;
+
+/** The offer of a session's worker. The host answers accept or reject; accepting, it dials the session's data link. */
+export const assignmentSchema = z.object({
+  sessionId: id,
+  epoch,
+  vmMode: z.enum(VM_MODES),
+  /** Where to dial the data link; the token of the control link authenticates there. */
+  dataUrl: z.string().max(2_000),
+  /** Where packs and snapshots of this session are uploaded and read. */
+  storeUrl: z.string().max(2_000),
+  traceId: id,
+});
+export type Assignment = z.infer<typeof assignmentSchema>;
+
+export const toHostControl = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("assign"), assignment: assignmentSchema }),
+  /** The lease is no longer this host's: stop the worker, keep unsaved work on disk, do not upload under this epoch. */
+  z.object({ type: z.literal("lease.revoked"), sessionId: id, epoch, reason: note }),
+  z.object({ type: z.literal("drain"), reason: note }),
+  z.object({ type: z.literal("token"), token: z.string(), expiresAt: z.number() }),
+  z.object({ type: z.literal("config_update"), config: z.record(z.string(), z.unknown()) }),
+]);
+export type ToHostControl = z.infer<typeof toHostControl>;
+
+/* ── data link ─────────────────────────────────────────────────────────────────────────────────────────────── */
+
+export const fromHostData = z.discriminatedUnion("type", [
+  /** Receipt: the host has the run on its own disk. From here on nothing may be delivered a second time. */
+  z.object({ type: z.literal("run.accepted"), runId: id }),
+  /** The provider was started. Work may have happened from here on. */
+  z.object({ type: z.literal("run.started"), runId: id }),
+  z.object({
+    type: z.literal("run.events"),
+    runId: id,
+    events: z.array(runEventSchema).min(1).max(LIMITS.eventsPerFrame),
+  }),
+  /** The run ended without the runner's own `run.finished`: container killed, restore failed, runner lost. */
+  z.object({ type: z.literal("run.aborted"), runId: id, reason: z.enum(FAILURE_REASONS), evidence: note }),
+  z.object({
+    type: z.literal("worker.status"),
+    state: z.enum(["starting", "active", "stopping", "stopped"]),
+    detail: z.string().max(1_000).optional(),
+  }),
+  /** A sync failed. A sync that succeeded is reported by the store, not by the host. */
+  z.object({
+    type: z.literal("sync.failed"),
+    reason: z.string().max(1_000),
+    attempt: z.number().int().positive(),
+    /** Milliseconds until the next try, on the host's own clock. */
+    retryInMs: count.optional(),
+  }),
+]);
+export type FromHostData = z.infer<typeof fromHostData>;
+
+/** Everything the runner needs to start one provider run. */
+export const runStartSchema = z.object({
+  runId: id,
+  sessionId: id,
+  provider: z.enum(PROVIDERS),
+  model: z.string().max(200).optional(),
+  prompt: z.string(),
+  providerOptions: providerOptionsSchema.optional(),
+  timeoutMs: z.number().positive(),
+  /** Resume the provider's own conversation. */
+  conversationId: z.string().max(500).optional(),
+  /** What the workspace must be before the run: restore it unless the disk already holds exactly this. */
+  snapshotId: z.string().max(100).optional(),
+  attempt: z.number().int().positive(),
+  traceId: id,
+});
+export type RunStart = z.infer<typeof runStartSchema>;
+
+export const toHostData = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("run.start"), run: runStartSchema }),
+  z.object({ type: z.literal("run.stop"), runId: id, reason: note.optional() }),
+  z.object({ type: z.literal("run.reply"), runId: id, reply: humanLoopReplySchema }),
+  /** Save, then stop the container, then say `worker.status stopped`. */
+  z.object({ type: z.literal("worker.stop"), reason: note }),
+  z.object({ type: z.literal("sync.now") }),
+  z.object({ type: z.literal("config_update"), config: z.record(z.string(), z.unknown()) }),
+]);
+export type ToHostData = z.infer<typeof toHostData>;

@@ -1,0 +1,127 @@
+/**
+ * What the worker asks of the objects, and the objects of each other, as plain data over RPC. Refusals are values.
+ *
+ * Upgrades and streams go through `fetch` with these paths on the object's stub:
+ *   SessionObject   /viewer?cursor=N        WebSocket of a person's page; header x-gantry-actor: JSON of Actor
+ *                   /host                   WebSocket of a host's data link (authenticates itself with its first frame)
+ *                   /events?cursor=N&runId= SSE; with runId it ends after its run.finished; 204: there is no more
+ *   FleetObject     /host?hostId=&ticket=   WebSocket of a host's control link
+ */
+import type { Actor, HumanLoopReply, SessionEvent } from "./events.ts";
+import type { HostRecord } from "./http.ts";
+import type { SessionView } from "./session-view.ts";
+import type { Transcript } from "./transcript.ts";
+import type { PromptInput } from "./viewer.ts";
+import type { Provider, VmMode } from "./vocabulary.ts";
+
+/** An expected refusal: goes back to whoever asked. `reason` decides the HTTP status (worker/errors.ts). */
+export type Rejection = { ok: false; reason: string; message: string; details?: unknown };
+export type Result<T> = ({ ok: true } & T) | Rejection;
+
+export function reject(reason: string, message: string, details?: unknown): Rejection {
+  return details === undefined ? { ok: false, reason, message } : { ok: false, reason, message, details };
+}
+
+/** Every command carries who, its own id (the same id again gets the first answer), and the trace it belongs to. */
+export type CommandContext = { commandId: string; actor: Actor; traceId: string };
+
+export type CreateSession = {
+  sessionId: string;
+  organizationId: string;
+  title: string;
+  provider: Provider;
+  vmMode: VmMode;
+  fork?: ForkStart;
+};
+
+/** What a fork begins with: `snapshot` is its own, made by the worker from `forkedFrom`. */
+export type ForkStart = {
+  forkedFrom: { sessionId: string; snapshotId: string };
+  snapshot: { snapshotId: string; files: number; bytes: number };
+};
+
+/** Without `runId`: the active run. Queued follow-ups stay unless `clearQueue`. */
+export type StopInput = { runId?: string; clearQueue?: boolean; reason?: string };
+
+export interface SessionRpc {
+  /** Creates the session, or answers with the one that is there (same id). */
+  create(input: CreateSession, context: CommandContext): Promise<Result<{ view: SessionView }>>;
+  /** Queues a run. `runId` may be chosen by the caller. */
+  prompt(prompt: PromptInput, context: CommandContext): Promise<Result<{ runId: string; cursor: number }>>;
+  stop(input: StopInput, context: CommandContext): Promise<Result<{ state: "cancelling" | "finished" }>>;
+  reply(reply: HumanLoopReply, context: CommandContext): Promise<Result<object>>;
+  rename(title: string, context: CommandContext): Promise<Result<object>>;
+  remove(context: CommandContext): Promise<Result<object>>;
+  view(): Promise<Result<{ view: SessionView; cursor: number }>>;
+  /** The transcript up to now; `runId` keeps only that run's messages. */
+  transcript(runId?: string): Promise<Result<{ transcript: Transcript }>>;
+  /** Events of one run in order, for the todo time line and the aggregate answer. */
+  runEvents(runId: string, types?: readonly SessionEvent["type"][]): Promise<Result<{ events: SessionEvent[] }>>;
+  commitSnapshot(input: CommitSnapshot): Promise<Result<{ snapshotId: string }>>;
+  /** May this host read and write this session's packs now? */
+  mayAccessStore(hostId: string, epoch: number | undefined): Promise<Result<object>>;
+
+  /** Others wait for the slot: an idle worker stops, saved as always. A busy one stays. */
+  yieldWorker(input: { epoch: number }): Promise<Result<{ yielding: boolean }>>;
+  leaseGranted(input: { hostId: string; epoch: number }): Promise<Result<object>>;
+  leaseLost(input: { epoch: number; hostId: string; reason: string }): Promise<Result<object>>;
+  leaseWaiting(input: { runId: string; waitingFor: string }): Promise<Result<object>>;
+}
+
+export type CommitSnapshot = {
+  hostId: string;
+  epoch: number;
+  snapshotId: string;
+  parent?: string;
+  files: number;
+  bytes: number;
+  bytesSent: number;
+  durationMs?: number;
+  traceId: string;
+};
+
+export type LeaseRequest = {
+  sessionId: string;
+  runId: string;
+  provider: Provider;
+  vmMode: VmMode;
+  /** The host that has the workspace warm. */
+  preferHostId?: string;
+  /** The highest epoch the session has seen: the next one is larger, whatever the pool remembers. */
+  lastEpoch: number;
+  requestedBy: string;
+  traceId: string;
+};
+
+export type FleetQueueEntry = {
+  runId: string;
+  sessionId: string;
+  provider: Provider;
+  position: number;
+  attempts: number;
+  enqueuedAt: number;
+  waitingFor?: string;
+};
+/** offered: the host was asked. held: it accepted. */
+export type FleetLease = { sessionId: string; hostId: string; epoch: number; state: "offered" | "held"; since: number };
+
+export type RegisterHost = { organizationId: string; hostId: string; name: string; pool: string };
+export type LeaseAnswer = { position?: number; waitingFor?: string };
+
+export interface FleetRpc {
+  registerHost(input: { organizationId: string; hostId: string; name: string; pool: string }): Promise<Result<object>>;
+  /** One-time, TIMES.ticketMs; consumed by the upgrade on /host. */
+  mintTicket(hostId: string): Promise<Result<{ ticket: string }>>;
+  hosts(): Promise<HostRecord[]>;
+  drainHost(hostId: string): Promise<Result<object>>;
+  resumeHost(hostId: string): Promise<Result<object>>;
+  removeHost(hostId: string): Promise<Result<object>>;
+  requestLease(organizationId: string, request: LeaseRequest): Promise<Result<LeaseAnswer>>;
+  cancelRequest(input: { sessionId: string; runId: string }): Promise<Result<object>>;
+  releaseLease(input: { sessionId: string; epoch: number }): Promise<Result<object>>;
+  /** The host came to the session before the news of its lease: dialling the data link is accepting the offer. */
+  confirmLease(input: { sessionId: string; hostId: string; epoch: number }): Promise<Result<object>>;
+  queue(): Promise<{ entries: FleetQueueEntry[]; leases: FleetLease[] }>;
+  /** Tries to place everything that waits; answers how many were placed. */
+  drainQueue(): Promise<{ claimed: number; waiting: number }>;
+}

@@ -1,0 +1,246 @@
+/**
+ * The state of a session as a fold over its events. The session object, the browser and the tests use this one
+ * function, so a reload and a live page cannot disagree. What was *said* is folded next door (transcript.ts): the
+ * decisions need none of it, and it may be large.
+ */
+import type { Actor, HumanLoopRequest, RunFinishedData, SessionEvent, Todo, Usage } from "./events.ts";
+import { LIMITS } from "./limits.ts";
+import type { Provider, VmMode } from "./vocabulary.ts";
+
+type RunBase = {
+  id: string;
+  provider: Provider;
+  model?: string;
+  providerOptions?: Record<string, unknown>;
+  timeoutMs?: number;
+  retryOn?: "host_lost"[];
+  author: Actor;
+  messageId: string;
+  /** The seq of its session.prompted: everything about the run comes after. Views of before have none. */
+  promptSeq?: number;
+  traceId: string;
+  attempt: number;
+  queuedAt: number;
+  startedAt?: number;
+  usage?: Usage;
+};
+
+/** A phase owns only its fields: a finished run has no prompt to send, a queued one has no host. */
+export type RunView = RunBase &
+  (
+    | { state: "queued"; prompt: string; detail?: string }
+    | { state: "assigned" | "preparing"; prompt: string; hostId: string; detail?: string }
+    | {
+        state: "running" | "waiting" | "cancelling";
+        prompt: string;
+        hostId: string;
+        startedAt: number;
+        detail?: string;
+      }
+    | ({ state: "finished"; finishedAt: number } & Pick<RunFinishedData, "outcome" | "reason" | "evidence">)
+  );
+
+export type WorkerView =
+  | { state: "cold"; detail?: string }
+  | { state: "starting" | "active" | "stopping"; hostId: string; since: number; detail?: string }
+  /** Saved and gone; `hostId` still has the files warm. */
+  | { state: "stopped"; hostId: string; since: number; detail?: string };
+
+export type WorkspaceView = {
+  /** The newest snapshot that is safely in the store. */
+  snapshotId?: string;
+  files?: number;
+  bytes?: number;
+  syncedAt?: number;
+  failure?: { reason: string; attempt: number; at: number; nextAt?: number };
+};
+
+export type PendingRequest = HumanLoopRequest & { runId: string; requestedAt: number };
+export type ResolvedRequest = { requestId: string; decision: string; by?: Actor; at: number };
+
+export type SessionView = {
+  id: string;
+  /** The seq of the last event folded in: "I have everything up to here". */
+  cursor: number;
+  title: string;
+  provider: Provider;
+  vmMode: VmMode;
+  createdBy: Actor;
+  createdAt: number;
+  updatedAt: number;
+  deleted: boolean;
+  /** In the order they were asked for; unfinished ones and the newest finished ones. */
+  runs: RunView[];
+  todos: { runId: string; items: Todo[] };
+  pending: PendingRequest[];
+  /** The newest answers, so that a second one can be told who was first. */
+  resolved: ResolvedRequest[];
+  worker: WorkerView;
+  /** The last lease epoch this session has seen; it only grows. */
+  epoch: number;
+  workspace: WorkspaceView;
+  /** The provider's own conversation per provider, for resuming it in the next run. */
+  conversations: Partial<Record<Provider, string>>;
+};
+
+const RESOLVED_KEPT = 50;
+
+export function emptyView(sessionId: string): SessionView {
+  return {
+    id: sessionId,
+    cursor: 0,
+    title: "",
+    provider: "scripted",
+    vmMode: "docker",
+    createdBy: { id: "", name: "" },
+    createdAt: 0,
+    updatedAt: 0,
+    deleted: false,
+    runs: [],
+    todos: { runId: "", items: [] },
+    pending: [],
+    resolved: [],
+    worker: { state: "cold" },
+    epoch: 0,
+    workspace: {},
+    conversations: {},
+  };
+}
+
+/** The one fold. Pure; an event that is already covered by the cursor changes nothing. */
+export function applyEvent(view: SessionView, event: SessionEvent): SessionView {
+  if (event.seq <= view.cursor) return view;
+  const next = applyChange(view, event);
+  return { ...next, cursor: event.seq, updatedAt: event.at };
+}
+
+function applyChange(view: SessionView, event: SessionEvent): SessionView {
+  switch (event.type) {
+    case "session.created": {
+      const { title, provider, vmMode, createdBy } = event.data;
+      return { ...view, title, provider, vmMode, createdBy, createdAt: event.at };
+    }
+    case "session.updated":
+      return { ...view, title: event.data.title };
+    case "session.deleted":
+      return { ...view, deleted: true };
+    case "session.prompted": {
+      const { text, messageId, ...rest } = event.data;
+      const run: RunView = {
+        ...rest,
+        id: event.runId ?? "",
+        messageId,
+        promptSeq: event.seq,
+        prompt: text,
+        state: "queued",
+        attempt: 1,
+        queuedAt: event.at,
+        traceId: event.traceId,
+      };
+      return { ...view, provider: event.data.provider, runs: [...view.runs, run] };
+    }
+    case "run.status":
+      return applyRunStatus(view, event);
+    case "run.finished":
+      return {
+        ...view,
+        runs: trimFinished(updateRun(view.runs, event.runId, (run) => finishRun(run, event))),
+        pending: view.pending.filter((request) => request.runId !== event.runId),
+      };
+    case "message.delta":
+    case "message.stop":
+      return view;
+    case "todo.update":
+      return { ...view, todos: { runId: event.runId ?? "", items: event.data.items } };
+    case "human_loop.requested": {
+      const request = { ...event.data, runId: event.runId ?? "", requestedAt: event.at };
+      return { ...view, pending: [...view.pending, request] };
+    }
+    case "human_loop.resolved": {
+      const { requestId, decision, by } = event.data;
+      return {
+        ...view,
+        pending: view.pending.filter((request) => request.requestId !== requestId),
+        resolved: [...view.resolved, { requestId, decision, by, at: event.at }].slice(-RESOLVED_KEPT),
+      };
+    }
+    case "worker.status":
+      return applyWorkerStatus(view, event);
+    case "workspace.synced": {
+      const { snapshotId, files, bytes } = event.data;
+      return { ...view, workspace: { snapshotId, files, bytes, syncedAt: event.at } };
+    }
+    case "workspace.sync_failed":
+      return { ...view, workspace: { ...view.workspace, failure: { ...event.data, at: event.at } } };
+    case "usage.recorded":
+      return { ...view, runs: updateRun(view.runs, event.runId, (run) => ({ ...run, usage: event.data })) };
+    default:
+      return event satisfies never;
+  }
+}
+
+type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>;
+
+function applyRunStatus(view: SessionView, event: Of<"run.status">): SessionView {
+  const { state, detail, hostId, attempt, conversationId } = event.data;
+  const runs = updateRun(view.runs, event.runId, (run) => {
+    if (run.state === "finished") return run;
+    const base = { ...run, detail, attempt: attempt ?? run.attempt };
+    if (state === "queued") {
+      const { hostId: _gone, startedAt: _fresh, ...rest } = base as typeof base & { hostId?: string };
+      return { ...rest, state };
+    }
+    const host = hostId ?? ("hostId" in run ? run.hostId : "");
+    if (state === "assigned" || state === "preparing") return { ...base, state, hostId: host };
+    return { ...base, state, hostId: host, startedAt: run.startedAt ?? event.at };
+  });
+  if (!conversationId) return { ...view, runs };
+  const provider = runs.find((run) => run.id === event.runId)?.provider;
+  return {
+    ...view,
+    runs,
+    conversations: provider ? { ...view.conversations, [provider]: conversationId } : view.conversations,
+  };
+}
+
+function applyWorkerStatus(view: SessionView, event: Of<"worker.status">): SessionView {
+  const { state, hostId, epoch, detail } = event.data;
+  const worker: WorkerView =
+    state === "cold" || !hostId ? { state: "cold", detail } : { state, hostId, since: event.at, detail };
+  return { ...view, worker, epoch: Math.max(view.epoch, epoch ?? 0) };
+}
+
+function finishRun(run: RunView, event: Of<"run.finished">): RunView {
+  if (run.state === "finished") return run;
+  const { prompt: _sent, detail: _old, hostId: _host, ...rest } = run as typeof run & { hostId?: string };
+  const { outcome, reason, evidence, usage } = event.data;
+  return { ...rest, state: "finished", finishedAt: event.at, outcome, reason, evidence, usage: usage ?? run.usage };
+}
+
+function updateRun(runs: RunView[], runId: string | undefined, change: (run: RunView) => RunView): RunView[] {
+  const index = runs.findLastIndex((run) => run.id === runId);
+  const run = runs[index];
+  return run ? runs.with(index, change(run)) : runs;
+}
+
+function trimFinished(runs: RunView[]): RunView[] {
+  const surplus = runs.filter((run) => run.state === "finished").length - LIMITS.finishedRunsInView;
+  if (surplus <= 0) return runs;
+  let dropped = 0;
+  return runs.filter((run) => run.state !== "finished" || dropped++ >= surplus);
+}
+
+/** The run that the worker is busy with; at most one. */
+export function activeRun(view: SessionView): Exclude<RunView, { state: "queued" | "finished" }> | undefined {
+  for (const run of view.runs) if (run.state !== "queued" && run.state !== "finished") return run;
+  return undefined;
+}
+
+/** The runs that wait for their turn, first come first served. */
+export function queuedRuns(view: SessionView): Extract<RunView, { state: "queued" }>[] {
+  return view.runs.filter((run) => run.state === "queued");
+}
+
+export function runById(view: SessionView, runId: string): RunView | undefined {
+  return view.runs.find((run) => run.id === runId);
+}

@@ -1,0 +1,54 @@
+/** The folded view, stored now and then: a wake reads it and the tail after it, never the whole log. */
+import { applyEvent, emptyView, type SessionView } from "#protocol/session-view.ts";
+import type { EventLog } from "./event-log.ts";
+
+/** Commits between two stored views. Each store is one row; each wake folds at most this many commits. */
+const EVERY_COMMITS = 200;
+
+export type Identity = { sessionId: string; organizationId: string; pool: string };
+
+export class Checkpoint {
+  readonly #sql: SqlStorage;
+  #commits = 0;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#sql = storage.sql;
+    this.#sql.exec(
+      "CREATE TABLE IF NOT EXISTS checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), identity TEXT NOT NULL, view TEXT NOT NULL)",
+    );
+  }
+
+  /** Who this object is and what it knows; undefined when it was never created. */
+  load(log: EventLog): { identity: Identity; view: SessionView } | undefined {
+    const row = this.#sql
+      .exec<{ identity: string; view: string }>("SELECT identity, view FROM checkpoint WHERE id = 1")
+      .toArray()[0];
+    if (!row) return undefined;
+    let view = JSON.parse(row.view) as SessionView;
+    for (const events of log.after(view.cursor)) {
+      for (const event of events) view = applyEvent(view, event);
+      this.#commits++;
+    }
+    return { identity: JSON.parse(row.identity) as Identity, view };
+  }
+
+  begin(identity: Identity): SessionView {
+    const view = emptyView(identity.sessionId);
+    this.#store(identity, view);
+    return view;
+  }
+
+  /** Called after each commit. */
+  committed(identity: Identity, view: SessionView): void {
+    if (++this.#commits >= EVERY_COMMITS) this.#store(identity, view);
+  }
+
+  #store(identity: Identity, view: SessionView): void {
+    this.#commits = 0;
+    this.#sql.exec(
+      "INSERT INTO checkpoint (id, identity, view) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET identity = excluded.identity, view = excluded.view",
+      JSON.stringify(identity),
+      JSON.stringify(view),
+    );
+  }
+}

@@ -1,0 +1,45 @@
+/** What can be asked of a session, whoever asks: a person, the fleet, the host, the store, the clock. */
+import type { Actor, HumanLoopReply } from "#protocol/events.ts";
+import type { FromHostData } from "#protocol/messages.ts";
+import type { CommitSnapshot, ForkStart } from "#protocol/objects.ts";
+import type { PromptInput } from "#protocol/viewer.ts";
+import type { Provider, VmMode } from "#protocol/vocabulary.ts";
+
+export type SessionCommand =
+  | { type: "create"; title: string; provider: Provider; vmMode: VmMode; fork?: ForkStart | undefined }
+  | { type: "prompt"; runId: string; messageId: string; prompt: PromptInput }
+  | { type: "stop"; runId?: string; clearQueue?: boolean; reason?: string }
+  | { type: "reply"; reply: HumanLoopReply }
+  | { type: "rename"; title: string }
+  | { type: "remove" }
+  | { type: "lease_granted"; hostId: string; epoch: number }
+  | { type: "lease_lost"; epoch: number; reason: string }
+  | { type: "yield_worker"; epoch: number }
+  | { type: "lease_waiting"; runId: string; waitingFor: string }
+  | { type: "host_message"; epoch: number; message: FromHostData }
+  | { type: "snapshot_committed"; commit: CommitSnapshot }
+  | { type: "deadline"; name: string };
+
+/**
+ * Who asks, when (server time, milliseconds) and under which trace. `message`: the host's numbered message that it came
+ * with, which is stored in one row with what it brings.
+ */
+export type Asked = { by: Actor; now: number; traceId: string; message?: { epoch: number; n: number } };
+
+/** The names of a session's deadlines (SPEC [S-19]). */
+export const deadlineName = {
+  queue: (runId: string) => `queue:${runId}`,
+  prepare: (runId: string) => `prepare:${runId}`,
+  timeout: (runId: string) => `timeout:${runId}`,
+  cancel: (runId: string) => `cancel:${runId}`,
+  idle: "idle",
+  workerStop: "worker-stop",
+} as const;
+
+export type DeadlineKind = "queue" | "prepare" | "timeout" | "cancel" | "idle" | "worker-stop";
+
+export function parseDeadline(name: string): { kind: DeadlineKind; runId: string } {
+  const colon = name.indexOf(":");
+  if (colon < 0) return { kind: name as DeadlineKind, runId: "" };
+  return { kind: name.slice(0, colon) as DeadlineKind, runId: name.slice(colon + 1) };
+}

@@ -1,0 +1,71 @@
+/**
+ * Carries out what `react` asked for. What stays inside the object happens in the same turn; what goes to others is
+ * written to the outbox in the same turn and delivered afterwards, at least once.
+ */
+import type { ToHostData } from "#protocol/messages.ts";
+import type { Deadlines } from "../shell/deadlines.ts";
+import type { LinkStore } from "../shell/link-store.ts";
+import type { Outbox } from "../shell/outbox.ts";
+import type { Effect, Indexed } from "./react.ts";
+
+/** The one peer of a session's link store: whoever holds the lease. */
+export const HOST_PEER = "host";
+
+export type EffectNeeds = {
+  link: LinkStore;
+  deadlines: Deadlines;
+  outbox: Outbox;
+  now: number;
+  /** Sends a stored frame if the host is connected; otherwise it goes out when the host resumes. */
+  sendToHost(frame: string): void;
+  /** Closes the sockets of a host whose lease ended. */
+  dropHost(currentEpoch: number | undefined): void;
+};
+
+export function carryOut(effect: Effect, needs: EffectNeeds): void {
+  const { link, deadlines, outbox, now } = needs;
+  switch (effect.type) {
+    case "send_host":
+      return needs.sendToHost(link.enqueue(HOST_PEER, effect.message satisfies ToHostData));
+    case "reset_link":
+      needs.dropHost(effect.epoch);
+      return effect.epoch === undefined ? link.forget(HOST_PEER) : link.reset(HOST_PEER, effect.epoch);
+    case "ask_fleet":
+      return outbox.put(fleetKey.ask(effect.request.runId), effect.request, now);
+    case "withdraw_request":
+      outbox.remove(fleetKey.ask(effect.runId));
+      return outbox.put(fleetKey.withdraw(effect.runId), { runId: effect.runId }, now);
+    case "release_lease":
+      return outbox.put(fleetKey.release, { epoch: effect.epoch }, now);
+    case "set_deadline":
+      return deadlines.set(effect.name, effect.at);
+    case "clear_deadline":
+      return deadlines.clear(effect.name);
+    case "index":
+      return outbox.put(indexKey(effect.what), effect.what, now);
+    default:
+      return effect satisfies never;
+  }
+}
+
+export const fleetKey = {
+  ask: (runId: string) => `fleet/ask/${runId}`,
+  withdraw: (runId: string) => `fleet/withdraw/${runId}`,
+  release: "fleet/release",
+} as const;
+
+function indexKey(what: Indexed): string {
+  switch (what.kind) {
+    case "session":
+      return "index/session";
+    case "run":
+      return `index/run/${what.id}`;
+    case "request":
+    case "answer":
+      return `index/${what.kind}/${what.event.data.requestId}`;
+    case "snapshot":
+      return `index/snapshot/${what.event.data.snapshotId}`;
+    default:
+      return what satisfies never;
+  }
+}

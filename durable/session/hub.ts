@@ -1,0 +1,119 @@
+/**
+ * Everyone who reads along: the sockets of pages and the SSE streams. A reader gives its cursor and gets the tail after
+ * it, or a snapshot and why; between the last read and going live there is no await. The platform has no back-pressure
+ * on sockets, so a page acknowledges its cursor, and one that does not keep up is cut off with a code that says
+ * "resume"; it is never fed holes.
+ */
+import type { Actor, SessionEvent } from "#protocol/events.ts";
+import { LIMITS } from "#protocol/limits.ts";
+import { runById, type SessionView } from "#protocol/session-view.ts";
+import { applyToTranscript, emptyTranscript, type Transcript } from "#protocol/transcript.ts";
+import type { SnapshotReason, ToViewer } from "#protocol/viewer.ts";
+import { closeSocket } from "../shell/host-handshake.ts";
+import type { EventLog } from "./event-log.ts";
+import { EventStream } from "./event-stream.ts";
+
+export type ViewerSocket = { kind: "viewer"; actor: Actor };
+
+/** A first visitor to a short session gets the events themselves: cheaper for both than a snapshot. */
+const SHORT_LOG_EVENTS = 1_000;
+/** Bytes a page may be behind before it is cut off. */
+const UNREAD_BYTES = 8 * 1024 * 1024;
+
+type Unread = { bytes: number; sent: { cursor: number; bytes: number }[] };
+
+export class Hub {
+  readonly #sockets: () => WebSocket[];
+  readonly #log: EventLog;
+  /** Forgotten on hibernation, which only happens when nothing was sent for a while. */
+  readonly #unread = new WeakMap<WebSocket, Unread>();
+  readonly #streams = new Set<EventStream>();
+
+  constructor(sockets: () => WebSocket[], log: EventLog) {
+    this.#sockets = sockets;
+    this.#log = log;
+  }
+
+  /** A page has connected. */
+  join(ws: WebSocket, cursor: number, view: SessionView, hostConnected: boolean): void {
+    const why = snapshotNeeded(cursor, view.cursor);
+    if (why) {
+      const transcript = this.transcript();
+      this.#send(ws, { type: "snapshot", view, transcript, cursor: view.cursor, reason: why });
+    } else {
+      for (const events of this.#log.framesAfter(cursor))
+        this.#sendText(ws, `{"type":"events","events":${events}}`, view.cursor);
+    }
+    this.#send(ws, { type: "live", cursor: view.cursor, hostConnected });
+  }
+
+  /** An SSE reader; with `runId` only that run, and the stream ends after its `run.finished`. */
+  stream(cursor: number, view: SessionView, runId: string | undefined): ReadableStream<Uint8Array> {
+    const stream = new EventStream(this.#log, Math.min(cursor, view.cursor), runId, () => this.#streams.delete(stream));
+    this.#streams.add(stream);
+    return stream.readable;
+  }
+
+  /** True when the run is over and a reader with this cursor has all of it. */
+  hasAll(runId: string, cursor: number, view: SessionView): boolean {
+    const run = runById(view, runId);
+    if (run && run.state !== "finished") return false;
+    for (const events of this.#log.after(cursor))
+      if (events.some((event) => event.type === "run.finished" && event.runId === runId)) return false;
+    return true;
+  }
+
+  /** @param text the same events as a JSON array, as the log has them */
+  broadcast(events: readonly SessionEvent[], text: string): void {
+    const last = events.at(-1);
+    if (!last) return;
+    const frame = `{"type":"events","events":${text}}`;
+    for (const ws of this.#sockets()) this.#sendText(ws, frame, last.seq);
+    for (const stream of this.#streams) stream.notify(events);
+  }
+
+  /** Something that is not part of the log: whether the host is connected right now. */
+  tell(message: ToViewer): void {
+    for (const ws of this.#sockets()) this.#send(ws, message);
+  }
+
+  answer(ws: WebSocket, message: ToViewer): void {
+    this.#send(ws, message);
+  }
+
+  acknowledged(ws: WebSocket, cursor: number): void {
+    const unread = this.#unread.get(ws);
+    if (!unread) return;
+    while (unread.sent[0] && unread.sent[0].cursor <= cursor) unread.bytes -= unread.sent.shift()?.bytes ?? 0;
+  }
+
+  /** The transcript of everything so far, folded from the log. */
+  transcript(): Transcript {
+    let transcript = emptyTranscript;
+    for (const events of this.#log.after(0))
+      for (const event of events) transcript = applyToTranscript(transcript, event);
+    return transcript;
+  }
+
+  #send(ws: WebSocket, message: ToViewer): void {
+    if (ws.readyState === WebSocket.READY_STATE_OPEN) ws.send(JSON.stringify(message));
+  }
+
+  #sendText(ws: WebSocket, text: string, cursor: number): void {
+    if (ws.readyState !== WebSocket.READY_STATE_OPEN) return;
+    const unread = this.#unread.get(ws) ?? { bytes: 0, sent: [] };
+    this.#unread.set(ws, unread);
+    // What one frame brings is always sent; only what piles up is a slow reader.
+    if (unread.bytes > UNREAD_BYTES)
+      return closeSocket(ws, "slow_reader", "too far behind: come back with the cursor you have");
+    ws.send(text);
+    unread.bytes += text.length;
+    unread.sent.push({ cursor, bytes: text.length });
+  }
+}
+
+function snapshotNeeded(cursor: number, last: number): SnapshotReason | undefined {
+  if (cursor > last) return "cursor_ahead";
+  if (cursor === 0) return last > SHORT_LOG_EVENTS ? "first_visit" : undefined;
+  return last - cursor > LIMITS.tailEvents ? "too_far_behind" : undefined;
+}

@@ -1,0 +1,250 @@
+/** Which effects follow from an event. Pure; the shell carries them out in the same turn or through the outbox. */
+import type { SessionEvent } from "#protocol/events.ts";
+import { TIMES } from "#protocol/limits.ts";
+import type { RunStart, ToHostData } from "#protocol/messages.ts";
+import type { LeaseRequest } from "#protocol/objects.ts";
+import { activeRun, queuedRuns, type RunView, runById, type SessionView } from "#protocol/session-view.ts";
+import { deadlineName } from "./commands.ts";
+
+type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>;
+
+/** What the D1 index has to learn. Rows of sessions and runs are made from the view when they are written. */
+export type Indexed =
+  | { kind: "session" }
+  | { kind: "run"; id: string }
+  | { kind: "request"; event: Of<"human_loop.requested"> }
+  | { kind: "answer"; event: Of<"human_loop.resolved"> }
+  | { kind: "snapshot"; event: Of<"workspace.synced"> };
+
+export type Effect =
+  | { type: "send_host"; message: ToHostData }
+  /** The lease changed hands or ended: whatever was on its way to the old host is void. */
+  | { type: "reset_link"; epoch: number | undefined }
+  | { type: "ask_fleet"; request: LeaseRequest }
+  | { type: "withdraw_request"; runId: string }
+  | { type: "release_lease"; epoch: number }
+  | { type: "set_deadline"; name: string; at: number }
+  | { type: "clear_deadline"; name: string }
+  | { type: "index"; what: Indexed };
+
+/** `before` and `after` are the view without and with the event. */
+export function react(before: SessionView, event: SessionEvent, after: SessionView): Effect[] {
+  switch (event.type) {
+    case "session.created":
+    case "session.updated":
+      return [index({ kind: "session" })];
+    case "session.deleted":
+      return [index({ kind: "session" }), ...endWorker(after)];
+    case "session.prompted": {
+      const runId = event.runId ?? "";
+      return [
+        ...indexRun(runId),
+        { type: "set_deadline", name: deadlineName.queue(runId), at: event.at + TIMES.queueDeadlineMs },
+        ...askFleet(before, after),
+      ];
+    }
+    case "run.status":
+      return reactToRunStatus(before, event, after);
+    case "run.finished":
+      return reactToFinish(before, event, after);
+    case "human_loop.requested":
+      return [index({ kind: "request", event }), index({ kind: "session" })];
+    case "human_loop.resolved":
+      return reactToAnswer(event);
+    case "worker.status":
+      return reactToWorker(before, event, after);
+    case "workspace.synced":
+      return [index({ kind: "snapshot", event })];
+    case "usage.recorded":
+      return [index({ kind: "run", id: event.runId ?? "" })];
+    case "workspace.sync_failed":
+    case "message.delta":
+    case "message.stop":
+    case "todo.update":
+      return [];
+    default:
+      return event satisfies never;
+  }
+}
+
+const index = (what: Indexed): Effect => ({ type: "index", what });
+const indexRun = (id: string): Effect[] => [index({ kind: "run", id }), index({ kind: "session" })];
+const clear = (...names: string[]): Effect[] => names.map((name) => ({ type: "clear_deadline", name }));
+
+function reactToRunStatus(before: SessionView, event: Of<"run.status">, after: SessionView): Effect[] {
+  const runId = event.runId ?? "";
+  const run = runById(after, runId);
+  const was = runById(before, runId);
+  if (!run || run.state === "finished") return [];
+  if (was?.state === run.state)
+    return run.state === "queued" && run.attempt !== was.attempt ? askFleet(before, after) : [];
+  const effects = indexRun(runId);
+  switch (run.state) {
+    case "queued":
+      return [
+        ...effects,
+        ...clear(deadlineName.prepare(runId), deadlineName.timeout(runId)),
+        { type: "set_deadline", name: deadlineName.queue(runId), at: event.at + TIMES.queueDeadlineMs },
+        ...askFleet(before, after),
+      ];
+    case "assigned":
+      return [
+        ...effects,
+        ...clear(deadlineName.queue(runId), deadlineName.idle),
+        { type: "set_deadline", name: deadlineName.prepare(runId), at: event.at + TIMES.prepareDeadlineMs },
+        { type: "send_host", message: { type: "run.start", run: runStart(after, run) } },
+      ];
+    case "preparing":
+      return effects;
+    case "running":
+      return [
+        ...effects,
+        ...clear(deadlineName.prepare(runId)),
+        // The host enforces the limit; this is the backstop for a host that does not, with room for its escalation.
+        {
+          type: "set_deadline",
+          name: deadlineName.timeout(runId),
+          at: event.at + timeoutMs(run) + TIMES.cancelDeadlineMs,
+        },
+      ];
+    case "waiting":
+      // People take the time they need: no machine timer runs while something waits for them.
+      return [...effects, ...clear(deadlineName.timeout(runId))];
+    case "cancelling":
+      return [
+        ...effects,
+        ...clear(deadlineName.prepare(runId), deadlineName.timeout(runId)),
+        { type: "set_deadline", name: deadlineName.cancel(runId), at: event.at + TIMES.cancelDeadlineMs },
+        { type: "send_host", message: { type: "run.stop", runId, reason: event.data.detail } },
+      ];
+    default:
+      return run satisfies never;
+  }
+}
+
+function reactToFinish(before: SessionView, event: Of<"run.finished">, after: SessionView): Effect[] {
+  const runId = event.runId ?? "";
+  const was = runById(before, runId);
+  const effects = [
+    ...indexRun(runId),
+    ...clear(...(["queue", "prepare", "timeout", "cancel"] as const).map((kind) => deadlineName[kind](runId))),
+  ];
+  if (was?.state === "queued") effects.push({ type: "withdraw_request", runId });
+  // Ended from here (a deadline) while the host may still be at it: tell it.
+  if (
+    was &&
+    (was.state === "assigned" || was.state === "preparing" || was.state === "running") &&
+    event.data.reason !== undefined
+  ) {
+    if (leaseHost(after)) effects.push({ type: "send_host", message: { type: "run.stop", runId } });
+  }
+  if (!activeRun(after) && queuedRuns(after).length === 0 && after.worker.state === "active") {
+    effects.push(
+      after.deleted
+        ? { type: "send_host", message: { type: "worker.stop", reason: "The session was deleted." } }
+        : idle(event.at),
+    );
+  }
+  return [...effects, ...askFleet(before, after)];
+}
+
+function reactToAnswer(event: Of<"human_loop.resolved">): Effect[] {
+  const { requestId, decision, scope, answers, reason } = event.data;
+  const indexed = [index({ kind: "answer", event }), index({ kind: "session" })];
+  if (decision === "cancelled" || decision === "expired") return indexed;
+  const reply = { requestId, decision, scope: scope ?? ("once" as const), answers, reason };
+  return [...indexed, { type: "send_host", message: { type: "run.reply", runId: event.runId ?? "", reply } }];
+}
+
+function reactToWorker(before: SessionView, event: Of<"worker.status">, after: SessionView): Effect[] {
+  const indexed = index({ kind: "session" });
+  const { worker } = after;
+  switch (worker.state) {
+    case "cold":
+      return [
+        indexed,
+        ...clear(deadlineName.idle, deadlineName.workerStop),
+        { type: "reset_link", epoch: undefined },
+        ...askFleet(before, after),
+      ];
+    case "starting":
+      return after.epoch === before.epoch ? [indexed] : [indexed, { type: "reset_link", epoch: after.epoch }];
+    case "active": {
+      const effects = [indexed, ...clear(deadlineName.workerStop)];
+      return activeRun(after) || queuedRuns(after).length > 0 ? effects : [...effects, idle(event.at)];
+    }
+    case "stopping":
+      return [
+        indexed,
+        ...clear(deadlineName.idle),
+        { type: "set_deadline", name: deadlineName.workerStop, at: event.at + TIMES.stopDeadlineMs },
+        ...(before.worker.state === "stopping"
+          ? []
+          : [{ type: "send_host" as const, message: { type: "worker.stop" as const, reason: "idle" } }]),
+      ];
+    case "stopped":
+      return [
+        indexed,
+        ...clear(deadlineName.idle, deadlineName.workerStop),
+        { type: "reset_link", epoch: undefined },
+        { type: "release_lease", epoch: after.epoch },
+        ...askFleet(before, after),
+      ];
+    default:
+      return worker satisfies never;
+  }
+}
+
+const idle = (now: number): Effect => ({ type: "set_deadline", name: deadlineName.idle, at: now + TIMES.idleStopMs });
+
+function leaseHost(view: SessionView): string | undefined {
+  return view.worker.state === "starting" || view.worker.state === "active" || view.worker.state === "stopping"
+    ? view.worker.hostId
+    : undefined;
+}
+
+function endWorker(view: SessionView): Effect[] {
+  if (!leaseHost(view) || activeRun(view)) return [];
+  return [{ type: "send_host", message: { type: "worker.stop", reason: "The session was deleted." } }];
+}
+
+/** A run waits, nothing is under way, and no host has the worker: the fleet has to find one. It dedupes by run. */
+function askFleet(_before: SessionView, view: SessionView): Effect[] {
+  const run = queuedRuns(view)[0];
+  if (!run || activeRun(view) || leaseHost(view)) return [];
+  return [
+    {
+      type: "ask_fleet",
+      request: {
+        sessionId: view.id,
+        runId: run.id,
+        provider: run.provider,
+        vmMode: view.vmMode,
+        preferHostId: view.worker.state === "stopped" ? view.worker.hostId : undefined,
+        lastEpoch: view.epoch,
+        requestedBy: run.author.id,
+        traceId: run.traceId,
+      },
+    },
+  ];
+}
+
+function timeoutMs(run: RunView): number {
+  return run.timeoutMs ?? TIMES.runTimeoutMs;
+}
+
+function runStart(view: SessionView, run: Extract<RunView, { prompt: string }>): RunStart {
+  return {
+    runId: run.id,
+    sessionId: view.id,
+    provider: run.provider,
+    model: run.model,
+    prompt: run.prompt,
+    providerOptions: run.providerOptions,
+    timeoutMs: timeoutMs(run),
+    conversationId: view.conversations[run.provider],
+    snapshotId: view.workspace.snapshotId,
+    attempt: run.attempt,
+    traceId: run.traceId,
+  };
+}

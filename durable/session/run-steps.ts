@@ -1,0 +1,101 @@
+/** The steps of a run that several decisions share. Pure; each answers the events of the step. */
+import type { NewEvent, RunFinishedData } from "#protocol/events.ts";
+import { MAX_ATTEMPTS } from "#protocol/limits.ts";
+import { type Rejection, reject } from "#protocol/objects.ts";
+import { activeRun, queuedRuns, type RunView, type SessionView } from "#protocol/session-view.ts";
+
+/** True while a host has the exclusive right to this session's worker. */
+export function holdsLease(view: SessionView): view is SessionView & { worker: { hostId: string } } {
+  return view.worker.state === "starting" || view.worker.state === "active" || view.worker.state === "stopping";
+}
+
+/** Why a host may not touch this session's store under this epoch; undefined when it may. */
+export function leaseRefusal(view: SessionView, hostId: string, epoch: number | undefined): Rejection | undefined {
+  if (!holdsLease(view) || view.worker.hostId !== hostId) {
+    return reject("stale_epoch", `This host has no lease of this session; the current epoch is ${view.epoch}.`);
+  }
+  if (epoch === undefined || epoch === view.epoch) return undefined;
+  return reject("stale_epoch", `The current epoch is ${view.epoch}.`);
+}
+
+/** The first waiting run goes to the host. Call only when no run is active. */
+export function nextRun(view: SessionView, hostId: string): NewEvent[] {
+  const run = queuedRuns(view)[0];
+  return run ? [{ type: "run.status", runId: run.id, data: { state: "assigned", hostId } }] : [];
+}
+
+/** Exactly one `run.finished`; questions that nobody can answer any more are closed before it. */
+export function finishRun(run: RunView, data: RunFinishedData): NewEvent {
+  return { type: "run.finished", runId: run.id, data };
+}
+
+export function closeRequests(view: SessionView, runId: string): NewEvent[] {
+  return view.pending
+    .filter((request) => request.runId === runId)
+    .map((request) => ({
+      type: "human_loop.resolved",
+      runId,
+      data: { requestId: request.requestId, decision: "cancelled" },
+    }));
+}
+
+/** The active run ends and, while the worker is there for it, the next one begins. */
+export function finishActive(view: SessionView, run: RunView, data: RunFinishedData): NewEvent[] {
+  // Whoever was told "cancelling" is told "cancelled", also when the work was done in the meantime (R-5.3).
+  const closing = run.state === "cancelling" ? { outcome: "cancelled" as const, usage: data.usage } : data;
+  const next = holdsLease(view) && view.worker.state !== "stopping" ? nextRun(view, view.worker.hostId) : [];
+  return [...closeRequests(view, run.id), finishRun(run, closing), ...next];
+}
+
+/** At once when nothing was handed out; else in two phases with a deadline. */
+export function cancelRun(view: SessionView, run: RunView, reason: string | undefined): NewEvent[] {
+  switch (run.state) {
+    case "queued":
+      return [finishRun(run, { outcome: "cancelled" })];
+    case "assigned":
+    case "preparing":
+    case "running":
+    case "waiting":
+      return [
+        ...closeRequests(view, run.id),
+        { type: "run.status", runId: run.id, data: { state: "cancelling", hostId: run.hostId, detail: reason } },
+      ];
+    case "cancelling":
+    case "finished":
+      return [];
+    default:
+      return run satisfies never;
+  }
+}
+
+/**
+ * The worker's host is gone. Work that may have happened is never silently done twice. The loss may be faster than the
+ * grant it undoes: then `epoch` is new here, and seen from now on, so that the grant is refused when it comes.
+ */
+export function loseHost(view: SessionView, { reason, epoch }: { reason: string; epoch: number }): NewEvent[] {
+  const cold: NewEvent = { type: "worker.status", data: { state: "cold", epoch, detail: reason } };
+  const run = activeRun(view);
+  if (!run) return [cold];
+  const closed = closeRequests(view, run.id);
+  if (run.state === "cancelling") return [cold, ...closed, finishRun(run, { outcome: "cancelled" })];
+  const notStarted = run.state === "assigned" || run.state === "preparing";
+  if ((notStarted || run.retryOn?.includes("host_lost")) && run.attempt < MAX_ATTEMPTS) {
+    return [
+      cold,
+      ...closed,
+      { type: "run.status", runId: run.id, data: { state: "queued", attempt: run.attempt + 1, detail: reason } },
+    ];
+  }
+  const evidence = notStarted
+    ? `Gave up after ${run.attempt} attempts: ${reason}`
+    : `${reason} The run had started, so it is not repeated on its own; send the prompt again if that is safe.`;
+  return [cold, ...closed, finishRun(run, { outcome: "failed", reason: "host_lost", evidence })];
+}
+
+/** A worker with nothing to do is told to save and stop; one that is busy stays. */
+export function stopIdleWorker(view: SessionView, detail?: string): NewEvent[] {
+  if (view.worker.state !== "active" || activeRun(view) || queuedRuns(view).length > 0) return [];
+  return [
+    { type: "worker.status", data: { state: "stopping", hostId: view.worker.hostId, epoch: view.epoch, detail } },
+  ];
+}

@@ -1,0 +1,196 @@
+/** The session's Durable Object: a shell. It identifies who speaks and hands the words over; session.ts does the rest. */
+import { DurableObject } from "cloudflare:workers";
+import type { Actor, HumanLoopReply, SessionEvent } from "#protocol/events.ts";
+import { newId, newRunId } from "#protocol/ids.ts";
+import { TIMES } from "#protocol/limits.ts";
+import type {
+  CommandContext,
+  CommitSnapshot,
+  CreateSession,
+  Result,
+  SessionRpc,
+  StopInput,
+} from "#protocol/objects.ts";
+import { type Rejection, reject } from "#protocol/objects.ts";
+import { runById, type SessionView } from "#protocol/session-view.ts";
+import type { Transcript } from "#protocol/transcript.ts";
+import type { FromViewer, PromptInput } from "#protocol/viewer.ts";
+import type { ObjectsEnv } from "../shell/env.ts";
+import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } from "../shell/host-handshake.ts";
+import { guardSocket } from "../shell/socket-guard.ts";
+import type { SessionCommand } from "./commands.ts";
+import { hostNeeds } from "./host-inbox.ts";
+import type { ViewerSocket } from "./hub.ts";
+import { leaseRefusal } from "./run-steps.ts";
+import { HOST_TAG, Session, VIEWER_TAG } from "./session.ts";
+import { onViewerFrame } from "./viewer-inbox.ts";
+
+type Attachment = ViewerSocket | HostSocketPhase;
+const POOL = "default";
+
+export class SessionObject extends DurableObject<ObjectsEnv> implements SessionRpc {
+  readonly #session: Session;
+  readonly #hostNeeds: HostInboxNeeds;
+
+  constructor(ctx: DurableObjectState, env: ObjectsEnv) {
+    super(ctx, env);
+    this.#session = new Session(ctx, env);
+    this.#hostNeeds = hostNeeds(this.#session, ctx, env);
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+  }
+
+  /* ── people ── */
+
+  async create(input: CreateSession, context: CommandContext): Promise<Result<{ view: SessionView }>> {
+    const { sessionId, organizationId, title, provider, vmMode, fork } = input;
+    if (!this.#session.exists) this.#session.begin({ sessionId, organizationId, pool: POOL });
+    const created = this.#session.once(context, input, { type: "create", title, provider, vmMode, fork });
+    return created.ok ? { ok: true, view: this.#session.view } : created;
+  }
+
+  async prompt(prompt: PromptInput, context: CommandContext): Promise<Result<{ runId: string; cursor: number }>> {
+    return this.#prompt(prompt, context);
+  }
+
+  async stop(input: StopInput, context: CommandContext): Promise<Result<{ state: "cancelling" | "finished" }>> {
+    const stopped = this.#session.once(context, { stop: input }, { type: "stop", ...input });
+    if (!stopped.ok) return stopped;
+    const { view } = this.#session;
+    const cancelling = view.runs.some((run) => run.state === "cancelling" && (!input.runId || run.id === input.runId));
+    return { ok: true, state: cancelling ? "cancelling" : "finished" };
+  }
+
+  async reply(reply: HumanLoopReply, context: CommandContext): Promise<Result<object>> {
+    return this.#session.once(context, { reply }, { type: "reply", reply });
+  }
+
+  async rename(title: string, context: CommandContext): Promise<Result<object>> {
+    return this.#session.once(context, { title }, { type: "rename", title });
+  }
+
+  async remove(context: CommandContext): Promise<Result<object>> {
+    return this.#session.once(context, { remove: true }, { type: "remove" });
+  }
+
+  async view(): Promise<Result<{ view: SessionView; cursor: number }>> {
+    const { view } = this.#session;
+    return this.#present() ?? { ok: true, view, cursor: view.cursor };
+  }
+
+  async transcript(runId?: string): Promise<Result<{ transcript: Transcript }>> {
+    const transcript = this.#session.hub.transcript();
+    const messages = runId ? transcript.messages.filter((message) => message.runId === runId) : transcript.messages;
+    return this.#present() ?? { ok: true, transcript: { ...transcript, messages } };
+  }
+
+  async runEvents(runId: string, types?: readonly SessionEvent["type"][]): Promise<Result<{ events: SessionEvent[] }>> {
+    if (!runById(this.#session.view, runId)) return reject("not_found", "This session has no such run.");
+    return { ok: true, events: this.#session.events.ofRun(runId, types) };
+  }
+
+  /* ── fleet and store ── */
+
+  async leaseGranted(input: { hostId: string; epoch: number }): Promise<Result<object>> {
+    return this.#system({ type: "lease_granted", ...input });
+  }
+
+  async leaseLost(input: { epoch: number; hostId: string; reason: string }): Promise<Result<object>> {
+    return this.#system({ type: "lease_lost", epoch: input.epoch, reason: input.reason });
+  }
+
+  async yieldWorker(input: { epoch: number }): Promise<Result<{ yielding: boolean }>> {
+    const asked = this.#system({ type: "yield_worker", ...input });
+    return asked.ok ? { ok: true, yielding: this.#session.view.worker.state === "stopping" } : asked;
+  }
+
+  async leaseWaiting(input: { runId: string; waitingFor: string }): Promise<Result<object>> {
+    return this.#system({ type: "lease_waiting", ...input });
+  }
+
+  async mayAccessStore(hostId: string, epoch: number | undefined): Promise<Result<object>> {
+    return leaseRefusal(this.#session.view, hostId, epoch) ?? { ok: true };
+  }
+
+  async commitSnapshot(commit: CommitSnapshot): Promise<Result<{ snapshotId: string }>> {
+    const committed = this.#system({ type: "snapshot_committed", commit }, commit.traceId);
+    return committed.ok ? { ok: true, snapshotId: commit.snapshotId } : committed;
+  }
+
+  /* ── sockets, streams, the alarm ── */
+
+  override async fetch(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const missing = this.#present();
+    if (missing) return Response.json(missing, { status: 404 });
+    const cursor = Number(url.searchParams.get("cursor") ?? 0) || 0;
+    if (url.pathname === "/events") {
+      const { hub, view } = this.#session;
+      const runId = url.searchParams.get("runId") ?? undefined;
+      // 204 is how an EventSource learns that coming back is of no use.
+      if (runId && hub.hasAll(runId, cursor, view)) return new Response(null, { status: 204 });
+      const stream = hub.stream(cursor, view, runId);
+      return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
+    }
+    const { 0: client, 1: server } = new WebSocketPair();
+    if (url.pathname === "/viewer") {
+      const actor = JSON.parse(request.headers.get("x-gantry-actor") ?? "{}") as Actor;
+      this.ctx.acceptWebSocket(server, [VIEWER_TAG]);
+      server.serializeAttachment({ kind: "viewer", actor } satisfies ViewerSocket);
+      this.#session.hub.join(server, cursor, this.#session.view, this.#session.hostSockets("live").length > 0);
+    } else {
+      const now = Date.now();
+      this.ctx.acceptWebSocket(server, [HOST_TAG]);
+      server.serializeAttachment({ kind: "host", phase: "new", since: now } satisfies HostSocketPhase);
+      this.#session.expectAuth(now + TIMES.authDeadlineMs);
+    }
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override async webSocketMessage(ws: WebSocket, raw: string | ArrayBuffer): Promise<void> {
+    const attachment = ws.deserializeAttachment() as Attachment;
+    await guardSocket(ws, "session", { sessionId: this.#session.view.id }, async () => {
+      if (attachment.kind === "host") return await onHostFrame(ws, raw, attachment, this.#hostNeeds);
+      onViewerFrame(raw, attachment.actor, {
+        carryOut: (message, context) => this.#carryOut(message, context),
+        acknowledged: (cursor) => this.#session.hub.acknowledged(ws, cursor),
+        answer: (answer) => this.#session.hub.answer(ws, answer),
+        newTraceId: () => newId("trc"),
+      });
+    });
+  }
+
+  override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
+    answerClose(ws, code);
+    const attachment = ws.deserializeAttachment() as Attachment;
+    if (attachment.kind === "host" && attachment.phase === "live")
+      this.#session.hub.tell({ type: "host", connected: false });
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#session.chores.alarm(Date.now());
+  }
+
+  /* ── the path of a command ── */
+
+  #carryOut(message: Exclude<FromViewer, { type: "ack" }>, context: CommandContext): Result<{ runId?: string }> {
+    if (message.type === "prompt") return this.#prompt(message.prompt, context);
+    const { id: _id, ...command } = message;
+    return this.#session.once(context, command, command);
+  }
+
+  #prompt(prompt: PromptInput, context: CommandContext): Result<{ runId: string; cursor: number }> {
+    const runId = newRunId(this.#session.view.id);
+    const command: SessionCommand = { type: "prompt", runId, messageId: context.commandId, prompt };
+    return this.#session.once(context, { prompt }, command, () => ({ runId, cursor: this.#session.view.cursor }));
+  }
+
+  #system(command: SessionCommand, traceId = newId("trc")): Result<object> {
+    const result = this.#session.handle(command, { by: { id: "system", name: "Gantry" }, now: Date.now(), traceId });
+    return result.ok ? { ok: true } : result;
+  }
+
+  #present(): Rejection | undefined {
+    if (!this.#session.exists) return reject("not_found", "This session does not exist.");
+    return this.#session.view.deleted ? reject("gone", "This session was deleted.") : undefined;
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The one order in which everything happens to a session, without an await in between:
+ *
+ *   command → receipt → decide → log → fold → effects → broadcast → answer
+ *
+ * The stores are SQLite in the object, so the whole turn is one transaction, and the platform holds every outgoing
+ * message back until it is on disk.
+ */
+import type { SessionEvent } from "#protocol/events.ts";
+import type { CommandContext, Result } from "#protocol/objects.ts";
+import { applyEvent, emptyView, runById, type SessionView } from "#protocol/session-view.ts";
+import { Chores } from "../shell/chores.ts";
+import type { ObjectsEnv } from "../shell/env.ts";
+import { closeSocket } from "../shell/host-handshake.ts";
+import { LinkStore } from "../shell/link-store.ts";
+import { Checkpoint, type Identity } from "./checkpoint.ts";
+import type { Asked, SessionCommand } from "./commands.ts";
+import { decide } from "./decide.ts";
+import { carryOut } from "./effects.ts";
+import { EventLog, numbered } from "./event-log.ts";
+import { callFleet } from "./fleet-calls.ts";
+import { Hub } from "./hub.ts";
+import { writeIndex } from "./index-writer.ts";
+import { type Effect, type Indexed, react } from "./react.ts";
+import { fingerprint, Receipts } from "./receipts.ts";
+
+export const VIEWER_TAG = "viewer";
+export const HOST_TAG = "host";
+
+/** The name under which sockets that have not authenticated are looked at again. */
+const AUTH_DEADLINE = "auth";
+
+export class Session {
+  readonly chores: Chores;
+  readonly link: LinkStore;
+  readonly hub: Hub;
+  readonly #ctx: DurableObjectState;
+  readonly #env: ObjectsEnv;
+  readonly #log: EventLog;
+  readonly #receipts: Receipts;
+  readonly #checkpoint: Checkpoint;
+  #identity: Identity | undefined;
+  #view: SessionView;
+
+  constructor(ctx: DurableObjectState, env: ObjectsEnv) {
+    this.#ctx = ctx;
+    this.#env = env;
+    this.chores = new Chores(ctx.storage, {
+      component: "session",
+      deliver: (key, body) => this.#deliver(key, body),
+      deadline: (name, now) => this.#deadline(name, now),
+    });
+    this.#receipts = new Receipts(ctx.storage);
+    this.#log = new EventLog(ctx.storage);
+    this.link = new LinkStore(ctx.storage, (_peer, epoch) => this.#log.taken(epoch));
+    this.#checkpoint = new Checkpoint(ctx.storage);
+    this.hub = new Hub(() => ctx.getWebSockets(VIEWER_TAG), this.#log);
+    const known = this.#checkpoint.load(this.#log);
+    this.#identity = known?.identity;
+    this.#view = known?.view ?? emptyView("");
+  }
+
+  get view(): SessionView {
+    return this.#view;
+  }
+
+  get identity(): Identity {
+    if (!this.#identity) throw new Error("the session was not created");
+    return this.#identity;
+  }
+
+  get exists(): boolean {
+    return this.#view.cursor > 0;
+  }
+
+  get events(): EventLog {
+    return this.#log;
+  }
+
+  /** The first command of a session names it. */
+  begin(identity: Identity): void {
+    this.#identity ??= identity;
+    if (!this.exists) this.#view = this.#checkpoint.begin(identity);
+  }
+
+  /** One turn. Answers what happened, or the rejection; nothing is stored for a rejection. */
+  handle(command: SessionCommand, asked: Asked): Result<{ events: SessionEvent[] }> {
+    const before = this.#view;
+    const decision = decide(before, command, asked);
+    if (!decision.ok) return decision;
+    if (decision.events.length === 0) return { ok: true, events: [] };
+    const events = numbered(decision.events, {
+      after: before.cursor,
+      at: asked.now,
+      sessionId: this.identity.sessionId,
+      // A run keeps the trace of whoever asked for it, whatever moves it on.
+      traceOf: (event) => (event.runId && runById(before, event.runId)?.traceId) || asked.traceId,
+    });
+    const effects: Effect[] = [];
+    let view = before;
+    for (const event of events) {
+      const after = applyEvent(view, event);
+      effects.push(...react(view, event, after));
+      view = after;
+    }
+    const text = this.#store(events, effects, view, asked);
+    this.#view = view;
+    this.hub.broadcast(events, text);
+    this.#checkpoint.committed(this.identity, view);
+    if (this.chores.unsettled) this.#ctx.waitUntil(this.chores.settle());
+    return { ok: true, events };
+  }
+
+  /** All of it or nothing. Most turns are events alone, and those are one row, which needs no transaction of its own. */
+  #store(events: readonly SessionEvent[], effects: readonly Effect[], view: SessionView, asked: Asked): string {
+    if (effects.length === 0) return this.#log.append(events, asked.message);
+    return this.#ctx.storage.transactionSync(() => {
+      const text = this.#log.append(events, asked.message);
+      for (const effect of effects) this.#perform(effect, view, asked.now);
+      return text;
+    });
+  }
+
+  /** The same command id again gets the first answer; with another body it is refused (SPEC [S-2]). */
+  once<T extends object>(
+    context: CommandContext,
+    request: unknown,
+    command: SessionCommand,
+    answer: () => T = () => ({}) as T,
+  ): Result<T> {
+    const print = fingerprint(request);
+    const earlier = this.#receipts.find<{ ok: true } & T>(context.commandId, print);
+    if (earlier) return earlier;
+    const result = this.handle(command, { by: context.actor, now: Date.now(), traceId: context.traceId });
+    if (!result.ok) return result;
+    const answered = { ok: true as const, ...answer() };
+    this.#receipts.keep(context.commandId, print, answered);
+    return answered;
+  }
+
+  expectAuth(at: number): void {
+    this.chores.deadlines.set(AUTH_DEADLINE, at);
+    this.#ctx.waitUntil(this.chores.settle());
+  }
+
+  hostSockets(phase: "new" | "live"): WebSocket[] {
+    return this.#ctx
+      .getWebSockets(HOST_TAG)
+      .filter((ws) => ws.readyState === WebSocket.READY_STATE_OPEN && ws.deserializeAttachment()?.phase === phase);
+  }
+
+  #perform(effect: Effect, view: SessionView, now: number): void {
+    carryOut(effect, {
+      link: this.link,
+      deadlines: this.chores.deadlines,
+      outbox: this.chores.outbox,
+      now,
+      sendToHost: (frame) => {
+        for (const ws of this.hostSockets("live")) ws.send(frame);
+      },
+      dropHost: (current) => {
+        const text = `the lease is over; the current epoch is ${current ?? view.epoch}`;
+        for (const ws of this.#ctx.getWebSockets(HOST_TAG)) {
+          // One that is still introducing itself may be the new host, faster than the news of its lease.
+          if (ws.deserializeAttachment()?.phase !== "new") closeSocket(ws, "stale_epoch", text);
+        }
+      },
+    });
+  }
+
+  #closeSilentSockets(): void {
+    for (const ws of this.hostSockets("new")) closeSocket(ws, "auth_timeout", "no auth frame in time");
+  }
+
+  #deadline(name: string, now: number): void {
+    if (name === AUTH_DEADLINE) return this.#closeSilentSockets();
+    const by = { id: "system", name: "Gantry" };
+    this.handle({ type: "deadline", name }, { by, now, traceId: `deadline-${this.#view.cursor}` });
+  }
+
+  async #deliver(key: string, body: unknown): Promise<void> {
+    if (!key.startsWith("index/")) return await callFleet(this.#env, this.identity, this.#view, key, body);
+    await writeIndex(this.#env.DB, this.identity.organizationId, this.#view, body as Indexed);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * From the operator's settings to the table of model providers that the egress proxy may reach, each with what proves to
+ * it who pays. A key lives in a closure: it is in no field, so that logging, inspecting or serialising the table cannot
+ * show it.
+ */
+
+/** Which way of authenticating, of saying errors and of naming paths a provider's API has. */
+export type Vendor = "anthropic" | "openai";
+
+export type ReadyUpstream = {
+  readonly state: "ready";
+  readonly vendor: Vendor;
+  /** What the rest of a request's path is appended to. */
+  readonly baseUrl: URL;
+  /** The headers that authenticate; none for a model server on this machine that wants no key. */
+  readonly keyHeaders: () => Readonly<Record<string, string>>;
+  readonly toJSON: () => unknown;
+};
+export type UnreadyUpstream = {
+  readonly state: "unready";
+  readonly vendor: Vendor;
+  readonly reason: "auth_missing" | "misconfigured";
+  /** For people: what to set. Holds no value of any setting. */
+  readonly message: string;
+};
+export type Upstream = ReadyUpstream | UnreadyUpstream;
+
+/** By the name that stands in `/provider/<name>/…`. */
+export type UpstreamTable = ReadonlyMap<string, Upstream>;
+
+/** Names and values as in an environment: the daemon's own, overlaid with what the control plane delivered. */
+export type Settings = Readonly<Record<string, string | undefined>>;
+
+type Key = { variable: string; header: (key: string) => Record<string, string> };
+type Source = { vendor: Vendor; baseVariable: string; defaultBase: string; keys: readonly Key[] };
+
+const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+
+const anthropic: Source = {
+  vendor: "anthropic",
+  baseVariable: "ANTHROPIC_BASE_URL",
+  defaultBase: "https://api.anthropic.com",
+  keys: [
+    { variable: "ANTHROPIC_API_KEY", header: (key) => ({ "x-api-key": key }) },
+    { variable: "ANTHROPIC_AUTH_TOKEN", header: bearer },
+  ],
+};
+const openai: Source = {
+  vendor: "openai",
+  baseVariable: "OPENAI_BASE_URL",
+  defaultBase: "https://api.openai.com/v1",
+  keys: [{ variable: "OPENAI_API_KEY", header: bearer }],
+};
+
+/** Providers that can talk to several vendors name the vendor in the path instead. */
+const sources: Readonly<Record<string, Source>> = {
+  "claude-code": anthropic,
+  "codex-app-server": openai,
+  opencode: openai,
+  native: openai,
+  anthropic,
+  openai,
+};
+
+/** Pure; never throws: what is wrong with one provider is said by that provider's row. */
+export function upstreamsFrom(settings: Settings): UpstreamTable {
+  return new Map(Object.entries(sources).map(([name, source]) => [name, upstreamFrom(source, settings)]));
+}
+
+function upstreamFrom(source: Source, settings: Settings): Upstream {
+  const { vendor, baseVariable } = source;
+  const baseUrl = parseBase(settings[baseVariable]?.trim() || source.defaultBase);
+  if (!baseUrl) {
+    const message = `${baseVariable} has to be an http or https URL without user, password, query and fragment.`;
+    return { state: "unready", vendor, reason: "misconfigured", message };
+  }
+  const key = source.keys.find(({ variable }) => settings[variable]?.trim());
+  const value = key && settings[key.variable]?.trim();
+  if (key && value) {
+    // RFC 9110 §5.5: what is not visible ASCII cannot be in a header, and says so too late and with the key in the text.
+    if (/^[\x21-\x7e]+$/.test(value)) return ready(vendor, baseUrl, key.header(value));
+    const message = `${key.variable} holds characters that no key has.`;
+    return { state: "unready", vendor, reason: "misconfigured", message };
+  }
+  if (isLoopback(baseUrl.hostname)) return ready(vendor, baseUrl, {});
+  const names = source.keys.map(({ variable }) => variable).join(" or ");
+  const message = `No key for ${baseUrl.host}: set ${names} for the host's daemon.`;
+  return { state: "unready", vendor, reason: "auth_missing", message };
+}
+
+function ready(vendor: Vendor, baseUrl: URL, headers: Record<string, string>): ReadyUpstream {
+  const authenticated = Object.keys(headers).length > 0;
+  return {
+    state: "ready",
+    vendor,
+    baseUrl,
+    keyHeaders: () => headers,
+    toJSON: () => ({ state: "ready", vendor, baseUrl: baseUrl.href, key: authenticated ? "[redacted]" : "none" }),
+  };
+}
+
+function parseBase(text: string): URL | undefined {
+  const url = URL.parse(text);
+  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return undefined;
+  return url.username || url.password || url.search || url.hash ? undefined : url;
+}
+
+/** A host name as `URL.hostname` writes it. */
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.[0-9]{1,3}){3}$/.test(hostname);
+}

@@ -1,0 +1,133 @@
+/**
+ * `npm test`: the checks, then every suite that can run here. A suite that cannot says so in one line; under CI that is a
+ * failure, because a suite that silently stays out is worse than a red one. With arguments (`npm test -- test/protocol`):
+ * only the test files that match.
+ *
+ * The last line is `N passed, N failed` or `N passed, N failed, N skipped`; a failed check counts as one failure.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { z } from "zod";
+import { dockerAvailable, ensureBaseImage } from "../../test/support/docker-image.ts";
+import { build } from "./build.ts";
+import { check } from "./check.ts";
+import { inRepository, repositoryDir } from "./repository.ts";
+
+type Count = { passed: number; failed: number; skipped: number; files: number };
+type Project = "unit" | "docker" | "e2e";
+
+const ci = process.env.CI === "true" || process.env.CI === "1";
+const resultSchema = z.object({
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  numPendingTests: z.number(),
+  numTodoTests: z.number().default(0),
+  testResults: z.array(z.object({ status: z.string(), assertionResults: z.array(z.object({ status: z.string() })) })),
+});
+
+async function main(args: string[]): Promise<void> {
+  const total: Count = { passed: 0, failed: 0, skipped: 0, files: 0 };
+  if (args.length === 0) total.failed += (await check((text) => process.stdout.write(text))).length;
+
+  total.failed += await built();
+  const missing = await missingNeeds();
+  for (const project of ["unit", "docker", "e2e"] as const) {
+    const reason = missing[project];
+    if (reason === undefined) {
+      const count = await runProject(project, args);
+      for (const key of ["passed", "failed", "skipped", "files"] as const) total[key] += count[key];
+      if (args.length === 0 && count.files === 0) {
+        console.log(`The ${project} suite has no test file.`);
+        total.failed++;
+      }
+    } else if (args.length === 0 || args.some((arg) => !arg.startsWith("-"))) {
+      console.log(`not run: the ${project} suite, ${reason}`);
+      if (ci) total.failed++;
+    }
+  }
+  if (total.files === 0) {
+    console.log("No test file was selected.");
+    total.failed++;
+  }
+  process.exitCode = total.failed === 0 ? 0 : 1;
+  console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
+}
+
+/** Once, before test files would build side by side. */
+async function built(): Promise<number> {
+  try {
+    await build({ log: (message) => console.log(message) });
+    return 0;
+  } catch (error) {
+    console.log(`FAIL build\n${error instanceof Error ? error.message : error}`);
+    return 1;
+  }
+}
+
+/** Why a suite cannot run here, in a few words; undefined when it can. */
+async function missingNeeds(): Promise<Record<Project, string | undefined>> {
+  const docker = await dockerReason();
+  return { unit: undefined, docker, e2e: docker ?? chromiumReason() };
+}
+
+async function dockerReason(): Promise<string | undefined> {
+  const available = await dockerAvailable();
+  if (!available.ok) return `no Docker engine answers (${available.reason.split("\n")[0]})`;
+  try {
+    await ensureBaseImage();
+    return undefined;
+  } catch (error) {
+    return `there is no base image (${error instanceof Error ? error.message.split("\n")[0] : error})`;
+  }
+}
+
+function chromiumReason(): string | undefined {
+  const names = ["chromium", "chromium-browser", "google-chrome"];
+  const dirs = (process.env.PATH ?? "").split(delimiter);
+  const found =
+    process.env.CHROMIUM_PATH ??
+    names.flatMap((name) => dirs.map((dir) => join(dir, name))).find((path) => existsSync(path));
+  return found !== undefined && existsSync(found)
+    ? undefined
+    : "Chromium is not installed (set CHROMIUM_PATH to its path if it is)";
+}
+
+async function runProject(project: Project, args: string[]): Promise<Count> {
+  const folder = mkdtempSync(join(tmpdir(), "gantry-vitest-"));
+  const outputFile = join(folder, "result.json");
+  const vitest = inRepository("node_modules", "vitest", "vitest.mjs");
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${outputFile}`];
+  // With arguments a project may have nothing that matches; main() judges that.
+  const command = [vitest, "run", `--project=${project}`, "--passWithNoTests", ...reporters, ...args];
+  const code = await new Promise<number>((resolve) => {
+    const child = spawn(process.execPath, command, { cwd: repositoryDir, stdio: ["inherit", "inherit", "inherit"] });
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill(signal));
+    child.once("error", () => resolve(1));
+    child.once("exit", (exitCode) => resolve(exitCode ?? 1));
+  });
+  try {
+    return count(existsSync(outputFile) ? readFileSync(outputFile, "utf8") : undefined, code);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Counts tests, and one failure for each file that failed without a failed test, or for a run that failed without either. */
+function count(json: string | undefined, exitCode: number): Count {
+  if (json === undefined) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0, files: 0 };
+  const result = resultSchema.parse(JSON.parse(json));
+  const brokenFiles = result.testResults.filter(
+    ({ status, assertionResults }) => status === "failed" && !assertionResults.some((test) => test.status === "failed"),
+  ).length;
+  const failed = result.numFailedTests + brokenFiles;
+  return {
+    passed: result.numPassedTests,
+    failed: failed === 0 && exitCode !== 0 ? 1 : failed,
+    skipped: result.numPendingTests + result.numTodoTests,
+    files: result.testResults.length,
+  };
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,270 @@
+/**
+ * The executor host as one value: [startHost] wires everything and starts it. Nothing else constructs these parts.
+ *
+ *   drain       no new work; what runs may end; each session is saved and given back
+ *   cancelAll   the same, and runs are stopped
+ *   close       the daemon ends and the workers stay: the next daemon goes on where this one was
+ */
+import { mkdirSync } from "node:fs";
+import type { HostFacts } from "#protocol/messages.ts";
+import type { VmMode } from "#protocol/vocabulary.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { type Environment, type HostIdentity, type Settings, type StatePaths, sessionPaths } from "./config.ts";
+import { ensureImage } from "./container/base-image.ts";
+import { workerUser } from "./container/container-spec.ts";
+import { DockerEngine } from "./container/docker.ts";
+import type { WorkerEngine } from "./container/port.ts";
+import { ProcessEngine } from "./container/process.ts";
+import { Control } from "./control.ts";
+import { Database } from "./database.ts";
+import { upstreamsFrom } from "./egress/credentials.ts";
+import { startEgressProxy } from "./egress/proxy.ts";
+import { type GatheredFacts, gatherFacts } from "./facts.ts";
+import { readHostKey } from "./host-key.ts";
+import { connectHost } from "./identity.ts";
+import { HostAccess } from "./link/access.ts";
+import type { LinkEnd, LinkState } from "./link/link.ts";
+import { createOutboxTables, outboxBacklog } from "./link/outbox.ts";
+import { readLiveConfig } from "./live-config.ts";
+import type { Logger, Logs } from "./logs.ts";
+import { ModeLog } from "./mode-log.ts";
+import type { HostNeeds } from "./needs.ts";
+import { networkPolicyFrom } from "./network-policy.ts";
+import { providerReadiness } from "./providers.ts";
+import { createSessionTables, Records } from "./session/records.ts";
+import { Sessions } from "./session/sessions.ts";
+import { Turns } from "./session/turns.ts";
+import { prepareToolkit } from "./toolkit/toolkit.ts";
+import { WorkerImage, type WorkerImageNeeds } from "./worker-image.ts";
+import { restoreWorkspace } from "./workspace/restore.ts";
+import { syncWorkspace } from "./workspace/sync.ts";
+
+export type HostConfig = { paths: StatePaths; identity: HostIdentity; settings: Settings; env: Environment };
+
+/** What a test replaces; peers and clocks, nothing of ours. */
+export type HostDependencies = {
+  logger: Logger;
+  setLogLevel?: Logs["setLevel"];
+  clock?: Clock;
+  chance?: () => number;
+  fetch?: typeof fetch;
+  engines?: WorkerEngine[];
+  toolkit?: { dir(): Promise<string>; providers(): Promise<HostFacts["providers"]> };
+  workspace?: Pick<HostNeeds, "syncWorkspace" | "restoreWorkspace">;
+  openEgress?: HostNeeds["openEgress"];
+  /** The control plane will not have this host any more; the daemon has nothing left to do. */
+  ended?: (end: LinkEnd) => void;
+};
+
+export type HostStatus = {
+  hostId: string;
+  name: string;
+  controlUrl: string;
+  control: LinkState;
+  draining: boolean;
+  facts: HostFacts | undefined;
+  sessions: ReturnType<Sessions["describe"]>;
+  outbox: { messages: number; bytes: number };
+};
+
+export type Host = {
+  drain(reason: string): Promise<void>;
+  cancelAll(reason: string): Promise<void>;
+  close(): Promise<void>;
+  facts(): Promise<HostFacts>;
+  /** Something that the facts depend on was changed from outside: looks again and tells the pool. */
+  look(): Promise<void>;
+  status(): HostStatus;
+};
+
+/** Starts the daemon. Resolves when leases and workers of an earlier one are taken over and the pool is being dialled. */
+export async function startHost(config: HostConfig, dependencies: HostDependencies): Promise<Host> {
+  const { host, image, control, sessions, gather } = await wire(config, dependencies);
+  const modeLog = new ModeLog(host.logger);
+  let lastFacts: HostFacts | undefined;
+  const facts = async () => {
+    const gathered = await gather();
+    modeLog.heard(gathered.modes);
+    lastFacts = gathered.facts;
+    sessions.offers(lastFacts.vmModes);
+    return lastFacts;
+  };
+  control.factsFrom(facts);
+  const { vmModes } = await facts();
+  await sessions.restore();
+  control.start();
+  // So that the first run of a session does not wait for it. A failure shows again, with its run, when a worker needs it.
+  host.toolkitDir().catch((error: unknown) => host.logger.error({ err: error }, "the toolkit could not be prepared"));
+  host.logger.info({ modes: vmModes }, "the host is up");
+
+  const empty = async (work: Promise<void>): Promise<void> => {
+    await control.factsChanged();
+    await work;
+    await control.drained();
+  };
+  return {
+    drain: (reason) => empty(sessions.drain(reason)),
+    cancelAll: (reason) => empty(sessions.cancelAll(reason)),
+    close: async () => {
+      control.close();
+      image.close();
+      await sessions.close();
+      host.database.close();
+    },
+    facts,
+    look: () => control.factsChanged(),
+    status: () => ({
+      hostId: host.identity.hostId,
+      name: host.identity.name,
+      controlUrl: host.identity.controlUrl,
+      control: control.state,
+      draining: sessions.draining,
+      facts: lastFacts,
+      sessions: sessions.describe(),
+      outbox: outboxBacklog(host.database),
+    }),
+  };
+}
+
+async function wire(config: HostConfig, dependencies: HostDependencies) {
+  const { paths, identity, env } = config;
+  const clock = dependencies.clock ?? systemClock;
+  const chance = dependencies.chance ?? Math.random;
+  const logger = dependencies.logger.child({ hostId: identity.hostId });
+  const http = { fetch: dependencies.fetch ?? fetch, now: () => clock.now() };
+  for (const dir of [paths.sessions, paths.run, paths.egress]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+
+  const key = await readHostKey(paths);
+  const database = new Database(paths.database);
+  createOutboxTables(database);
+  createSessionTables(database);
+  const access = new HostAccess(() => connectHost(identity, key, http), clock);
+  const engines = dependencies.engines ?? chooseEngines(config);
+  const upstreams = () => upstreamsFrom(env);
+  const toolkit = dependencies.toolkit ?? realToolkit(paths, upstreams);
+  const settings = structuredClone(config.settings);
+  const image = workerImage(engines, { settings, clock, logger, changed: () => void control.factsChanged() });
+
+  const host: HostNeeds = {
+    identity,
+    settings,
+    paths,
+    database,
+    records: new Records(database),
+    access,
+    clock,
+    chance,
+    logger,
+    engine: (vmMode: VmMode) => engines.find((engine) => engine.vmMode === vmMode),
+    image: () => image.forWorker(),
+    toolkitDir: toolkit.dir,
+    openEgress: dependencies.openEgress ?? egressOpener(config, logger),
+    workspaceTurns: new Turns(),
+    syncWorkspace,
+    restoreWorkspace,
+    ...dependencies.workspace,
+  };
+  const applyConfig = (update: Record<string, unknown>) => {
+    const { limits, ...rest } = readLiveConfig(update, logger);
+    Object.assign(settings, rest);
+    Object.assign(settings.limits, limits);
+    if (rest.logLevel) dependencies.setLogLevel?.(rest.logLevel);
+    void control.factsChanged();
+  };
+  const sessions: Sessions = new Sessions({
+    host,
+    engines,
+    release: (lease) => control.release(lease),
+    config: applyConfig,
+  });
+  const gather = (): Promise<GatheredFacts> =>
+    gatherFacts({
+      identity,
+      settings,
+      engines,
+      image: (how) => image.state(how),
+      providers: toolkit.providers,
+      draining: () => sessions.draining,
+    });
+  const control: Control = new Control({
+    hostId: identity.hostId,
+    database,
+    access,
+    clock,
+    chance,
+    logger: logger.child({ component: "control" }),
+    sessions,
+    drain: (reason) => {
+      void sessions.drain(reason);
+      void control.factsChanged();
+    },
+    config: applyConfig,
+    ended: (end) => {
+      logger.error({ ...end }, "the control plane does not want this host any more: join it again");
+      dependencies.ended?.(end);
+    },
+  });
+  return { host, image, control, sessions, gather };
+}
+
+/** Docker always (it may come up later), micro-VMs where the operator names a runtime, processes only where allowed. */
+function chooseEngines({ settings, paths, env }: HostConfig): WorkerEngine[] {
+  const engines: WorkerEngine[] = [new DockerEngine()];
+  if (env.GANTRY_MICROVM_RUNTIME) engines.push(new DockerEngine({ microVmRuntime: env.GANTRY_MICROVM_RUNTIME }));
+  if (settings.allowProcessMode) engines.push(new ProcessEngine({ runRoot: paths.run }));
+  return engines;
+}
+
+/** One for all engines: they are modes of one Docker engine. */
+function workerImage(
+  engines: readonly WorkerEngine[],
+  { settings, logger, ...needs }: Pick<WorkerImageNeeds, "clock" | "logger" | "changed"> & { settings: Settings },
+): WorkerImage {
+  const images = engines.find((engine) => engine.images)?.images;
+  const log = logger.child({ component: "image" });
+  return new WorkerImage({
+    ...needs,
+    wanted: () => settings.image,
+    ensure: (wanted, signal) => {
+      if (!images) throw new Error("No engine of this host has images.");
+      return ensureImage(wanted, { images, signal, log: (line) => log.info(line) });
+    },
+    has: async (image) => (await images?.has(image)) ?? false,
+    logger: log,
+  });
+}
+
+function realToolkit(paths: StatePaths, upstreams: () => ReturnType<typeof upstreamsFrom>) {
+  let prepared: Promise<string> | undefined;
+  return {
+    /** Built once per daemon; a failure is not kept, so that the next worker tries again. */
+    dir: (): Promise<string> => {
+      prepared ??= prepareToolkit({ dir: paths.toolkit })
+        .then((toolkit) => toolkit.dir)
+        .catch((error: unknown) => {
+          prepared = undefined;
+          throw error;
+        });
+      return prepared;
+    },
+    providers: () => providerReadiness(paths, upstreams()),
+  };
+}
+
+function egressOpener({ paths, env }: HostConfig, logger: Logger): HostNeeds["openEgress"] {
+  const policy = networkPolicyFrom(env.GANTRY_NETWORK);
+  const upstreams = upstreamsFrom(env);
+  return async (sessionId, traceId) => {
+    if (policy.mode === "none") return undefined;
+    const dir = sessionPaths(paths, sessionId).egress;
+    const proxy = await startEgressProxy({
+      sessionId,
+      egressDir: dir,
+      owner: workerUser(),
+      policy: () => policy,
+      upstreams: () => upstreams,
+      log: logger.child({ component: "egress", traceId }),
+    });
+    return { dir, close: proxy.close };
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * The programs of one run. Each is the leader of its own process group and carries a mark in its environment, unique to
+ * this run in this runner, which its children inherit: so the ones that put themselves into another group (shells of an agent, daemons) are
+ * found, too. The mark is read from /proc; where there is none, the groups have to do.
+ */
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+
+const RUN_MARK = "GANTRY_RUN_MARK";
+
+export class Processes {
+  readonly #mark: string;
+  readonly #children = new Set<ChildProcess>();
+  #onEmpty: (() => void)[] = [];
+
+  constructor(runId: string) {
+    // Not the run's id alone: another attempt of the same run may live on the same machine (process mode).
+    this.#mark = `${runId}.${randomUUID()}`;
+  }
+
+  spawn(command: string, args: readonly string[], options: SpawnOptions & { env: NodeJS.ProcessEnv }): ChildProcess {
+    const env = { ...options.env, [RUN_MARK]: this.#mark };
+    const child = spawn(command, args, { ...options, env, detached: true });
+    if (child.pid === undefined) return child; // its `error` event follows
+    this.#children.add(child);
+    child.once("exit", () => {
+      this.#children.delete(child);
+      if (this.#children.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
+    });
+    return child;
+  }
+
+  /** Resolves when every program that was started has exited (at once when there is none). */
+  empty(): Promise<void> {
+    if (this.#children.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onEmpty.push(resolve));
+  }
+
+  /** Sends a signal to everything that belongs to the run and still lives. */
+  signal(signal: NodeJS.Signals): void {
+    for (const child of this.#children) if (child.pid !== undefined) kill(-child.pid, signal);
+    for (const pid of this.#marked()) kill(pid, signal);
+  }
+
+  #marked(): number[] {
+    const mark = `${RUN_MARK}=${this.#mark}`;
+    return processIds().filter((pid) => environmentOf(pid).split("\0").includes(mark));
+  }
+}
+
+function processIds(): number[] {
+  try {
+    return readdirSync("/proc")
+      .map(Number)
+      .filter((pid) => Number.isInteger(pid) && pid > 0 && pid !== process.pid);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Empty for a process that is gone or somebody else's. */
+function environmentOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH" || code === "EACCES" || code === "EPERM") return "";
+    throw error;
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // Gone between the look and the signal: what was wanted has happened.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * One run on this host, from its receipt to its end:
+ *
+ *   accepted ─worker ready─► starting ─runner has it─► started ─events─► run.finished
+ *       └────────────┴───────────────┴──────────────────┴──► run.aborted (with what is left in the spool before it)
+ *
+ * `starting` is on disk before the runner is told, so that after a crash nobody takes a run for new that may have worked.
+ */
+import type { RunEvent } from "#protocol/events.ts";
+import type { FromHostData } from "#protocol/messages.ts";
+import { backOffMs, type Clock, pause } from "../clock.ts";
+import type { WorkerExit } from "../container/port.ts";
+import type { Logger } from "../logs.ts";
+import { intoFrames, mergeDeltas } from "./batch.ts";
+import { Deliveries } from "./deliveries.ts";
+import { exitEvidence, preparationFailure, RunFailed } from "./failure.ts";
+import { followRun } from "./follow-run.ts";
+import type { Records, RunRecord } from "./records.ts";
+import { RunnerRefused, startProviderRun } from "./runner-client.ts";
+import type { LiveWorker } from "./session-worker.ts";
+import { spoolTail } from "./spool-tail.ts";
+
+export type DriveNeeds = {
+  clock: Clock;
+  chance: () => number;
+  logger: Logger;
+  records: Records;
+  transaction<T>(work: () => T): T;
+  say(message: FromHostData): void;
+  room(): Promise<void>;
+  worker: {
+    live(): LiveWorker | undefined;
+    ensure(run: { runId: string; snapshotId: string | undefined }): Promise<LiveWorker>;
+    remove(graceMs: number): Promise<void>;
+  };
+  /** Why this host has ended the worker under the run, when it was the host. */
+  verdict(): RunFailed | undefined;
+  /** The workspace as the runner sees it. */
+  cwd: string;
+  runDir: string;
+  /** A message was completed, or the run has ended: worth a sync. */
+  worthSaving(): void;
+  /** The run's record was changed from outside (stop, answers). Calls back until the run ends. */
+  onNews(listener: () => void): void;
+  /** The lease is lost or the daemon closes: leave everything as it is. */
+  signal: AbortSignal;
+};
+
+const RETRY = { baseMs: 100, maxMs: 2_000 } as const;
+const START_ATTEMPTS = 20;
+
+/** Resolves when the run has ended and that is in the outbox. @throws the signal's reason when it fires */
+export async function driveRun(record: RunRecord, needs: DriveNeeds): Promise<void> {
+  const { runId } = record.run;
+  try {
+    await carryOut(record, needs);
+  } catch (error) {
+    needs.signal.throwIfAborted();
+    const stopped = needs.records.run(runId)?.stopReason !== undefined;
+    const failure = error instanceof RunFailed ? error : preparationFailure(error);
+    const known = needs.records.run(runId) ?? record;
+    // Nothing of a run that was given up goes on in the dark; its spool is complete when the worker is gone.
+    const told = known.phase !== "accepted";
+    if (told) await needs.worker.remove(0);
+    const tail = told ? await spoolTail(needs.runDir, runId, known.lastN) : [];
+    needs.signal.throwIfAborted();
+    needs.logger.warn({ err: error, tail: tail.length }, "the run did not end by itself");
+    const events = tail.map(({ event }) => event);
+    const end = events.findIndex((event) => event.type === "run.finished");
+    const reason = stopped ? "cancelled" : failure.reason;
+    needs.transaction(() => {
+      sendEvents(needs, runId, end < 0 ? events : events.slice(0, end + 1));
+      if (end < 0) needs.say({ type: "run.aborted", runId, reason, evidence: failure.message });
+      needs.records.endRun(runId);
+    });
+  }
+  needs.worthSaving();
+}
+
+async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<void> {
+  const { runId } = run;
+  const changed = new AbortController();
+  let deliveries: Deliveries | undefined;
+  needs.onNews(() => {
+    if (needs.records.run(runId)?.stopReason !== undefined) changed.abort();
+    deliveries?.kick();
+  });
+  if (phase !== "accepted" && !needs.worker.live()) {
+    throw new RunFailed("container_failed", "The worker was gone when the host came back; the run may have done work.");
+  }
+  if (needs.records.run(runId)?.stopReason !== undefined) changed.abort();
+  const unwanted = AbortSignal.any([changed.signal, needs.signal]);
+  const live = await unlessStopped(() => needs.worker.ensure({ runId, snapshotId: run.snapshotId }), unwanted);
+  needs.signal.throwIfAborted();
+
+  const ended = new AbortController();
+  const signal = AbortSignal.any([live.gone, needs.signal]);
+  deliveries = new Deliveries({
+    clock: needs.clock,
+    chance: needs.chance,
+    logger: needs.logger,
+    socketPath: live.worker.socketPath,
+    runId,
+    stopWanted: () => needs.records.run(runId)?.stopReason !== undefined,
+    replies: () => needs.records.replies(runId),
+    endReply: (id) => needs.records.endReply(id),
+    overdue: () => {
+      needs.logger.warn("the run did not stop in time, ending its worker");
+      void needs.worker
+        .remove(0)
+        .catch((error: unknown) => needs.logger.error({ err: error }, "could not end the worker"));
+    },
+    signal: AbortSignal.any([signal, ended.signal]),
+  });
+  try {
+    if (phase !== "started") await start(run, needs, live, signal);
+    deliveries.kick();
+    await followRun({
+      ...needs,
+      socketPath: live.worker.socketPath,
+      runId,
+      cursor: () => needs.records.run(runId)?.lastN ?? 0,
+      store: (frames, lastN) => store(needs, runId, frames, lastN),
+      signal,
+    });
+  } catch (error) {
+    if (!live.gone.aborted) throw error;
+    throw needs.verdict() ?? new RunFailed("container_failed", exitEvidence(live.gone.reason as WorkerExit));
+  } finally {
+    ended.abort();
+  }
+}
+
+async function start(run: RunRecord["run"], needs: DriveNeeds, live: LiveWorker, signal: AbortSignal): Promise<void> {
+  const { runId, sessionId, provider, model, prompt, providerOptions, conversationId, timeoutMs, traceId } = run;
+  needs.records.setRunPhase(runId, "starting");
+  const body = { runId, sessionId, provider, model, prompt, providerOptions, conversationId, timeoutMs, traceId };
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await startProviderRun(live.worker.socketPath, { ...body, cwd: needs.cwd }, signal);
+      break;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof RunnerRefused && error.status < 500) {
+        throw new RunFailed("internal", `The runner refused the run: ${error.status} ${error.message}`);
+      }
+      if (attempt >= START_ATTEMPTS)
+        throw new RunFailed("container_failed", `The runner does not answer: ${String(error)}`);
+      needs.logger.warn({ err: error }, "the runner did not take the run");
+      await pause(needs.clock, backOffMs(RETRY, attempt, needs.chance()), signal);
+      signal.throwIfAborted();
+    }
+  }
+  needs.transaction(() => {
+    needs.records.setRunPhase(runId, "started");
+    needs.say({ type: "run.started", runId });
+  });
+}
+
+function store(needs: DriveNeeds, runId: string, frames: RunEvent[][], lastN: number): void {
+  // After the lease there is nobody to tell, and no place to keep it.
+  if (needs.signal.aborted) return;
+  let worthSaving = false;
+  needs.transaction(() => {
+    for (const events of frames) needs.say({ type: "run.events", runId, events });
+    needs.records.setRunCursor(runId, lastN);
+    for (const event of frames.flat()) {
+      if (event.type === "message.stop") worthSaving = true;
+      if (event.type === "run.finished") needs.records.endRun(runId);
+    }
+  });
+  if (worthSaving) needs.worthSaving();
+}
+
+function sendEvents(needs: DriveNeeds, runId: string, events: readonly RunEvent[]): void {
+  for (const frame of intoFrames(mergeDeltas(events))) needs.say({ type: "run.events", runId, events: frame });
+}
+
+/** A stop before the start does not wait for the preparation, which goes on and is there for the next run. */
+async function unlessStopped<T>(work: () => Promise<T>, stopped: AbortSignal): Promise<T> {
+  const cancelled = () => new RunFailed("cancelled", "The run was stopped before it had started.");
+  if (stopped.aborted) throw cancelled();
+  const working = work();
+  // The race may be over when it fails.
+  working.catch(() => undefined);
+  return await new Promise<T>((resolve, reject) => {
+    stopped.addEventListener("abort", () => reject(cancelled()), { once: true });
+    working.then(resolve, reject);
+  });
+}

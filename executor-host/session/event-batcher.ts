@@ -1,0 +1,64 @@
+/**
+ * Gathers a run's events for a moment before they are stored and sent: the first after a pause leaves at once, what
+ * follows within 25 ms leaves together. One batch is one transaction: the events in the outbox, and the runner's number
+ * up to which they were read. A kill between the two cannot happen, so a restart neither loses nor repeats an event.
+ */
+import type { RunEvent } from "#protocol/events.ts";
+import { LIMITS } from "#protocol/limits.ts";
+import type { RunnerEvent } from "#protocol/runner-api.ts";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../logs.ts";
+import { intoFrames, mergeDeltas } from "./batch.ts";
+
+const WINDOW_MS = 25;
+/** After a failed write (a full disk, most likely). */
+const RETRY_MS = 1_000;
+
+export class EventBatcher {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  /** Stores the frames and the cursor in one transaction. */
+  readonly #store: (frames: RunEvent[][], lastN: number) => void;
+  #gathered: RunEvent[] = [];
+  #lastN = 0;
+  #closesWindow: (() => void) | undefined;
+
+  constructor(clock: Clock, logger: Logger, store: (frames: RunEvent[][], lastN: number) => void) {
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#store = store;
+  }
+
+  add({ n, event }: RunnerEvent): void {
+    this.#gathered.push(event);
+    this.#lastN = n;
+    if (this.#gathered.length >= LIMITS.eventsPerFrame || this.#closesWindow === undefined) this.flush();
+  }
+
+  /** Stores what was gathered. @throws what the store throws; the events stay gathered then */
+  flush(): void {
+    this.discardTimer();
+    if (this.#gathered.length === 0) return;
+    this.#store(intoFrames(mergeDeltas(this.#gathered)), this.#lastN);
+    this.#gathered = [];
+    this.#closeWindowIn(WINDOW_MS);
+  }
+
+  /** Nothing happens by itself any more; what was gathered is read from the runner again. */
+  discardTimer(): void {
+    this.#closesWindow?.();
+    this.#closesWindow = undefined;
+  }
+
+  #closeWindowIn(delayMs: number): void {
+    this.#closesWindow = this.#clock.after(delayMs, () => {
+      this.#closesWindow = undefined;
+      try {
+        this.flush();
+      } catch (error) {
+        this.#logger.error({ err: error }, "events could not be stored, trying again");
+        this.#closeWindowIn(RETRY_MS);
+      }
+    });
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Makes the workspace on this disk what the run expects, before a worker starts. The rule is pure:
+ *
+ *   set up under this very lease        keep     the disk is the truth, the store follows it
+ *   equal to, or grown from, the snapshot   keep
+ *   anything else                       restore  another host has moved the session on
+ *
+ * Files that were never saved are not overwritten: they are moved to `kept/` first.
+ */
+import { mkdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import type { WorkspaceRecord } from "./records.ts";
+
+export type WorkspacePlan = "keep" | "restore" | "set_aside_and_restore";
+
+export function planWorkspace(
+  known: WorkspaceRecord | undefined,
+  wanted: { snapshotId: string | undefined; epoch: number },
+): WorkspacePlan {
+  if (known?.epoch === wanted.epoch) return "keep";
+  if (wanted.snapshotId === undefined || known?.snapshotId === wanted.snapshotId) return "keep";
+  return known?.dirty ? "set_aside_and_restore" : "restore";
+}
+
+/** Moves the workspace and what the engine remembers of it out of the way. Answers where it lies now. */
+export async function setAside(
+  dirs: { workspace: string; sync: string; kept: string },
+  epoch: number,
+): Promise<string> {
+  await mkdir(dirs.kept, { recursive: true, mode: 0o700 });
+  const target = join(dirs.kept, `epoch-${epoch}-${Date.now()}`);
+  for (const [from, to] of [
+    [dirs.workspace, target],
+    [dirs.sync, `${target}.sync`],
+  ] as const) {
+    await rename(from, to).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+    });
+  }
+  return target;
+}

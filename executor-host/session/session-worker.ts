@@ -1,0 +1,179 @@
+/**
+ * The worker of one leased session on this host: none, being started, or live. Starting is shared by whoever asks
+ * meanwhile. The workspace is made ready before a worker starts, and never under a live one.
+ */
+import { mkdir } from "node:fs/promises";
+import type { Assignment, FromHostData } from "#protocol/messages.ts";
+import { sessionPaths } from "../config.ts";
+import { workerUser } from "../container/container-spec.ts";
+import type { Worker, WorkerEngine, WorkerExit } from "../container/port.ts";
+import type { Logger } from "../logs.ts";
+import type { Egress, HostNeeds } from "../needs.ts";
+import type { StoreAccess } from "../workspace/port.ts";
+import { finishInterruptedRestore } from "../workspace/restore-swap.ts";
+import { RunFailed } from "./failure.ts";
+import { planWorkspace, setAside } from "./prepare-workspace.ts";
+import { removeSpool } from "./spool-tail.ts";
+
+/** A worker that runs; `gone` aborts when it has ended, with the exit as reason. */
+export type LiveWorker = { worker: Worker; gone: AbortSignal };
+
+export type SessionWorkerNeeds = {
+  host: HostNeeds;
+  assignment: Assignment;
+  logger: Logger;
+  say(message: FromHostData): void;
+  store: StoreAccess;
+  /** The lease is lost or the daemon closes. */
+  signal: AbortSignal;
+  /** A worker that was live is gone and nobody had asked for it. */
+  died(exit: WorkerExit): void;
+};
+
+export class SessionWorker {
+  readonly #needs: SessionWorkerNeeds;
+  readonly #paths: ReturnType<typeof sessionPaths>;
+  #live: LiveWorker | undefined;
+  #starting: Promise<LiveWorker> | undefined;
+  #egress: Egress | undefined;
+
+  constructor(needs: SessionWorkerNeeds) {
+    this.#needs = needs;
+    this.#paths = sessionPaths(needs.host.paths, needs.assignment.sessionId);
+  }
+
+  live(): LiveWorker | undefined {
+    return this.#live;
+  }
+
+  get engine(): WorkerEngine {
+    const { host, assignment } = this.#needs;
+    const engine = host.engine(assignment.vmMode);
+    if (!engine) throw new RunFailed("container_failed", `This host cannot start ${assignment.vmMode} workers now.`);
+    return engine;
+  }
+
+  /** Takes over a worker that outlived the daemon. Its way out is opened again at the same place. */
+  async adopt(worker: Worker): Promise<void> {
+    this.#egress = await this.#openEgress();
+    this.#watch(worker);
+  }
+
+  /**
+   * The live worker, or a new one.
+   * @param snapshotId what the workspace has to hold when it has to be set up first
+   * @param runId the run it is for: an older attempt's spool is removed
+   * @throws RunFailed, WorkerStartError, StoreError
+   */
+  async ensure(run: { runId: string; snapshotId: string | undefined }): Promise<LiveWorker> {
+    if (this.#live) return this.#live;
+    this.#starting ??= this.#start(run).finally(() => {
+      this.#starting = undefined;
+    });
+    return await this.#starting;
+  }
+
+  /** Ends the worker, if there is one, with everything in it. Resolves when it is gone. */
+  async remove(graceMs: number): Promise<void> {
+    // A start cannot be called off half-way; what it brings up is removed like any other.
+    await this.#starting?.catch((error: unknown) => this.#needs.logger.info({ err: error }, "the start has failed"));
+    const live = this.#live;
+    this.#live = undefined;
+    if (live) await this.engine.remove(live.worker, graceMs);
+    await this.#closeEgress();
+  }
+
+  /** The daemon closes and the worker stays. */
+  async leave(): Promise<void> {
+    this.#live = undefined;
+    await this.#closeEgress();
+  }
+
+  async #start(run: { runId: string; snapshotId: string | undefined }): Promise<LiveWorker> {
+    const { host, assignment, logger, say } = this.#needs;
+    const { sessionId, epoch } = assignment;
+    say({ type: "worker.status", state: "starting" });
+    const [toolkitDir, image] = await Promise.all([
+      host.toolkitDir(),
+      this.engine.images ? host.image() : "",
+      host.workspaceTurns.take(sessionId, () => this.#prepareWorkspace(run.snapshotId)),
+    ]);
+    await removeSpool(this.#paths.run, run.runId);
+    this.#egress ??= await this.#openEgress();
+    logger.info({ vmMode: assignment.vmMode }, "starting a worker");
+    const worker = await this.engine.start({
+      installationId: host.identity.installationId,
+      hostId: host.identity.hostId,
+      sessionId,
+      epoch,
+      image,
+      workspaceDir: this.#paths.workspace,
+      runDir: this.#paths.run,
+      ...(this.#egress ? { egressDir: this.#egress.dir } : {}),
+      toolkitDir,
+      limits: host.settings.limits,
+    });
+    const live = this.#watch(worker);
+    say({ type: "worker.status", state: "active" });
+    return live;
+  }
+
+  async #prepareWorkspace(snapshotId: string | undefined): Promise<void> {
+    const { host, assignment, logger, store, signal } = this.#needs;
+    const { sessionId, epoch, traceId } = assignment;
+    signal.throwIfAborted();
+    const { workspace: root, sync: stateDir } = this.#paths;
+    // Before anything is decided or made there: a swap that was broken off may have left no root at all.
+    finishInterruptedRestore({ root, stateDir });
+    const known = host.records.workspace(sessionId);
+    const plan = planWorkspace(known, { snapshotId, epoch });
+    if (plan === "set_aside_and_restore") {
+      const kept = await setAside(this.#paths, known?.epoch ?? 0);
+      logger.warn({ kept }, "files that were never saved made room for a newer snapshot");
+    }
+    await mkdir(root, { recursive: true, mode: 0o700 });
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    if (plan !== "keep" && snapshotId !== undefined) {
+      // Until it is there, the files are equal to no snapshot that anybody could name.
+      host.records.setWorkspace(sessionId, { snapshotId: undefined, epoch: known?.epoch ?? 0, dirty: false });
+      const restored = await host.restoreWorkspace({
+        sessionId,
+        root,
+        stateDir,
+        store,
+        signal,
+        traceId,
+        snapshotId,
+        ...(process.getuid?.() === 0 && assignment.vmMode !== "process" ? { owner: workerUser() } : {}),
+      });
+      logger.info({ ...restored, snapshotId }, "workspace restored");
+    }
+    // A worker is about to have it: from here on it may differ from the snapshot.
+    host.records.setWorkspace(sessionId, { snapshotId: snapshotId ?? known?.snapshotId, epoch, dirty: true });
+  }
+
+  #watch(worker: Worker): LiveWorker {
+    const gone = new AbortController();
+    const live = { worker, gone: gone.signal };
+    this.#live = live;
+    void this.engine.exited(worker).then((exit) => {
+      gone.abort(exit);
+      // A daemon that has closed leaves what follows to the next one.
+      if (this.#live !== live || this.#needs.signal.aborted) return;
+      this.#live = undefined;
+      this.#needs.died(exit);
+    });
+    return live;
+  }
+
+  async #openEgress(): Promise<Egress | undefined> {
+    const { host, assignment } = this.#needs;
+    return await host.openEgress(assignment.sessionId, assignment.traceId);
+  }
+
+  async #closeEgress(): Promise<void> {
+    const egress = this.#egress;
+    this.#egress = undefined;
+    await egress?.close();
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Keeps the store up to date with the workspace, without anybody waiting for it (R-3.3): at most one sync runs; whatever
+ * asks meanwhile gets one more, together. A failure is reported and tried again after 1, 2, 4 … 60 s, for as long as the
+ * lease lasts, because the worker is not given up before its work is saved (R-3.2).
+ */
+import { type Clock, pause } from "../clock.ts";
+import type { Logger } from "../logs.ts";
+import { StoreError, type SyncResult } from "../workspace/port.ts";
+import { messageOf } from "./failure.ts";
+
+export type SyncNeeds = {
+  clock: Clock;
+  logger: Logger;
+  /** Ends everything: the lease is gone, or the daemon closes. */
+  signal: AbortSignal;
+  /** One sync of the workspace as it is now. */
+  sync(signal: AbortSignal): Promise<SyncResult>;
+  /** Everything that was asked for before the sync began is in the store. */
+  saved(result: SyncResult, upToDate: boolean): void;
+  failed(report: { reason: string; attempt: number; retryInMs?: number }): void;
+};
+
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+
+export class SyncLoop {
+  readonly #needs: SyncNeeds;
+  /** Counts requests; a sync covers those made before it began. */
+  #asked = 0;
+  #done = 0;
+  #running = false;
+  #hurry = new AbortController();
+  #waiters: { target: number; resolve: () => void }[] = [];
+
+  constructor(needs: SyncNeeds) {
+    this.#needs = needs;
+    needs.signal.addEventListener("abort", () => this.#settle(Number.POSITIVE_INFINITY), { once: true });
+  }
+
+  /** Asks for a sync that sees everything written until now. Cuts a pause between tries short. */
+  request(): void {
+    this.#asked++;
+    this.#hurry.abort();
+    if (!this.#running && !this.#needs.signal.aborted) void this.#run();
+  }
+
+  /** Asks, and resolves when it has succeeded, or when the signal ended everything: look at the signal. */
+  saved(): Promise<void> {
+    this.request();
+    if (this.#needs.signal.aborted) return Promise.resolve();
+    const target = this.#asked;
+    return new Promise((resolve) => this.#waiters.push({ target, resolve }));
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger, signal } = this.#needs;
+    this.#running = true;
+    for (let attempt = 1; this.#done < this.#asked && !signal.aborted; ) {
+      const target = this.#asked;
+      this.#hurry = new AbortController();
+      try {
+        const result = await this.#needs.sync(signal);
+        if (signal.aborted) break;
+        attempt = 1;
+        this.#done = target;
+        this.#needs.saved(result, this.#asked === target);
+        this.#settle(target);
+      } catch (error) {
+        if (signal.aborted) break;
+        const retryInMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** (attempt - 1));
+        logger.warn({ err: error, attempt, retryInMs }, "the workspace could not be saved");
+        this.#needs.failed({ reason: reasonOf(error), attempt, retryInMs });
+        attempt++;
+        await pause(clock, retryInMs, AbortSignal.any([signal, this.#hurry.signal]));
+      }
+    }
+    this.#running = false;
+  }
+
+  #settle(done: number): void {
+    const ready = this.#waiters.filter((waiter) => waiter.target <= done);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.target > done);
+    for (const waiter of ready) waiter.resolve();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return (error instanceof StoreError ? `${error.reason}: ${error.message}` : messageOf(error)).slice(0, 1_000);
+}

@@ -1,0 +1,108 @@
+/**
+ * What the host remembers of its last sync or restore, in `stateDir`:
+ *
+ *   current.json               { snapshotId }                  replaced last, in one step
+ *   <snapshotId>.manifest      the manifest's text             checked against the id when it is read
+ *   <snapshotId>.index         path → signature
+ *
+ * A signature says what the file system said of a file when its content was known. An empty one never matches: the file
+ * was touched so recently that a later write could carry the same times ("racy", as in git's index).
+ *
+ * Losing any of it costs time, never content: the next sync reads everything again.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, type Stats, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Manifest } from "#protocol/snapshot.ts";
+import { codeOf } from "./errors.ts";
+import { sha256 } from "./read-content.ts";
+
+export type Signatures = Map<string, string>;
+export type LastSnapshot = { snapshotId: string; signatures: Signatures };
+
+const INDEX_VERSION = 1;
+/** Kernel time stamps move by a clock tick, 10 ms at most; file systems with whole seconds show it by their zeros. */
+const TICK_MS = 50;
+const WHOLE_SECONDS_MS = 2_000;
+
+/** The signature of a file whose content was known to be unchanged at `knownAtMs`. */
+export function signatureOf(stats: Stats, knownAtMs: number): string {
+  const settlesMs = stats.ctimeMs % 1_000 === 0 ? WHOLE_SECONDS_MS : TICK_MS;
+  if (stats.ctimeMs + settlesMs > knownAtMs) return "";
+  return rawSignature(stats);
+}
+
+export function rawSignature(stats: Stats): string {
+  return `${stats.mode} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs} ${stats.ino}`;
+}
+
+/** The last snapshot of this workspace; undefined when nothing usable is there. */
+export function readLast(stateDir: string): LastSnapshot | undefined {
+  const current = readJson(join(stateDir, "current.json")) as { snapshotId?: unknown } | undefined;
+  if (typeof current?.snapshotId !== "string" || !/^[0-9a-f]{64}$/.test(current.snapshotId)) return undefined;
+  const index = readJson(join(stateDir, `${current.snapshotId}.index`)) as
+    | { version?: unknown; signatures?: [string, string][] }
+    | undefined;
+  const usable = index?.version === INDEX_VERSION && Array.isArray(index.signatures);
+  return { snapshotId: current.snapshotId, signatures: new Map(usable ? index.signatures : []) };
+}
+
+/** The text of a manifest that was kept; undefined when it is not there or not what it was. */
+export function readManifestText(stateDir: string, snapshotId: string): Uint8Array | undefined {
+  const bytes = readIfThere(join(stateDir, `${snapshotId}.manifest`));
+  return bytes !== undefined && sha256(bytes) === snapshotId ? bytes : undefined;
+}
+
+export function parseManifest(text: Uint8Array): Manifest {
+  return JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString("utf8")) as Manifest;
+}
+
+/** Puts a snapshot's files beside the current ones; [makeCurrent] makes them count. */
+export function keepSnapshot(
+  stateDir: string,
+  snapshotId: string,
+  text: Uint8Array | undefined,
+  signatures: Signatures,
+): void {
+  mkdirSync(stateDir, { recursive: true });
+  if (text !== undefined) replaceFile(join(stateDir, `${snapshotId}.manifest`), text);
+  const index = JSON.stringify({ version: INDEX_VERSION, signatures: [...signatures] });
+  replaceFile(join(stateDir, `${snapshotId}.index`), index);
+}
+
+/** From here on `snapshotId` is what the workspace is compared with. Files of other snapshots go. */
+export function makeCurrent(stateDir: string, snapshotId: string): void {
+  replaceFile(join(stateDir, "current.json"), JSON.stringify({ snapshotId }));
+  for (const name of readdirSync(stateDir)) {
+    if (/^[0-9a-f]{64}\.(manifest|index)/.test(name) && !name.startsWith(snapshotId)) rmSync(join(stateDir, name));
+  }
+}
+
+/** Forgets that the workspace equals any snapshot. */
+export function forgetCurrent(stateDir: string): void {
+  rmSync(join(stateDir, "current.json"), { force: true });
+}
+
+function replaceFile(path: string, content: string | Uint8Array): void {
+  writeFileSync(`${path}.new`, content, { flush: true, mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+function readJson(path: string): unknown {
+  const bytes = readIfThere(path);
+  if (bytes === undefined) return undefined;
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined; // Damaged: as if it were lost.
+    throw error;
+  }
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}

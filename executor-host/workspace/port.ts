@@ -1,0 +1,53 @@
+/**
+ * What the daemon asks of the workspace engine. The engine keeps its scan index in `stateDir`; the store is reached
+ * over HTTP (durable/protocol/snapshot.ts says how) with a token that may change while it works.
+ */
+export type StoreAccess = {
+  /** The assignment's `storeUrl`, which is a path, made whole with the control plane's origin. */
+  url: string;
+  /** The host's current token. */
+  token: () => string;
+  epoch: number;
+  fetch?: typeof fetch;
+};
+
+export type SyncInput = {
+  sessionId: string;
+  /** The workspace on disk. */
+  root: string;
+  /** Where the scan index and the last snapshot's id are kept; outlives the container. */
+  stateDir: string;
+  /** What the control plane knows as the newest snapshot; saves reading and sending everything when `stateDir` was lost. */
+  lastSnapshotId?: string;
+  store: StoreAccess;
+  signal?: AbortSignal;
+  traceId: string;
+};
+/** `omitted`: what is not in the snapshot, or not as it was; what policy leaves out is not counted. */
+export type SyncResult = {
+  snapshotId: string;
+  files: number;
+  bytes: number;
+  bytesSent: number;
+  changed: boolean;
+  omitted: number;
+};
+
+export type RestoreInput = SyncInput & {
+  snapshotId: string /** Owner of what is written; absent: whoever runs the daemon. */;
+  owner?: { uid: number; gid: number };
+};
+export type RestoreResult = { files: number; bytes: number; bytesFetched: number };
+
+/** The store refused or failed. `retry` says whether the same sync may succeed later. */
+export class StoreError extends Error {
+  readonly reason: string;
+  readonly retry: boolean;
+
+  constructor(reason: string, message: string, retry: boolean) {
+    super(message);
+    this.name = "StoreError";
+    this.reason = reason;
+    this.retry = retry;
+  }
+}

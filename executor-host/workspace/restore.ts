@@ -1,0 +1,89 @@
+/**
+ * Makes a workspace equal to a snapshot, whatever is there now. The new tree is built beside the old one and checked to
+ * the last byte before it takes its place (restore-swap.ts): broken off at any moment, the workspace is the old one or,
+ * once finished by whoever comes next, the new one. Called again after a failure, it goes on with what it has.
+ */
+import { Worker } from "node:worker_threads";
+import { keepSnapshot, readManifestText } from "./index-file.ts";
+import { type RestoreInput, type RestoreResult, StoreError } from "./port.ts";
+import { removeTree } from "./remove-tree.ts";
+import { finishInterruptedRestore, stagingOf } from "./restore-swap.ts";
+import type { FromRestoreThread, RestoreThreadInput, ToRestoreThread } from "./restore-thread.ts";
+import { realTools, StoreClient, type StoreTools } from "./store-client.ts";
+
+type Restored = Extract<FromRestoreThread, { type: "restored" }>;
+
+/**
+ * Restores `input.snapshotId` into `input.root`. Afterwards the tree equals the snapshot: what is not in it is gone.
+ * `bytesFetched` counts the bytes of packs and manifest that came over the network.
+ * Throws StoreError: `not_found`, `snapshot_invalid`, `store_corrupt`, `names_collide`, `workspace_unusable`, `disk_full`
+ * and what the store answers; the signal's reason; or the root's own error. The workspace is then as it was.
+ */
+export async function restoreWorkspace(
+  input: RestoreInput,
+  tools: StoreTools & { failBefore?: string } = realTools,
+): Promise<RestoreResult> {
+  const { root, stateDir, sessionId, snapshotId, owner } = input;
+  finishInterruptedRestore(input);
+  const client = new StoreClient(input, tools);
+  let bytesFetched = 0;
+  if (readManifestText(stateDir, snapshotId) === undefined) {
+    const fetched = await client.getManifest(snapshotId);
+    bytesFetched += fetched.bytesFetched;
+    keepSnapshot(stateDir, snapshotId, fetched.text, new Map());
+  }
+  const workerData: RestoreThreadInput = {
+    root,
+    stateDir,
+    sessionId,
+    snapshotId,
+    ...(owner === undefined ? {} : { owner }),
+    ...(tools.failBefore === undefined ? {} : { failBefore: tools.failBefore }),
+  };
+  try {
+    const restored = await runThread(workerData, input.signal, async ({ pack, packLength, range }) => {
+      const bytes = await (range === undefined ? client.getPack(pack, packLength) : client.getRange(pack, range));
+      bytesFetched += bytes.length;
+      return bytes;
+    });
+    return { files: restored.files, bytes: restored.bytes, bytesFetched };
+  } catch (error) {
+    // What was written so far serves a next try. Where there will be none, or no room, it would only lie around.
+    if (error instanceof StoreError && (!error.retry || error.reason === "disk_full")) {
+      removeTree(stagingOf(root, snapshotId));
+    }
+    throw error;
+  }
+}
+
+type Asked = Extract<FromRestoreThread, { type: "fetch" }>;
+
+async function runThread(
+  workerData: RestoreThreadInput,
+  signal: AbortSignal | undefined,
+  fetchPart: (asked: Asked) => Promise<Uint8Array<ArrayBuffer>>,
+): Promise<Restored> {
+  signal?.throwIfAborted();
+  const worker = new Worker(new URL("./restore-thread.ts", import.meta.url), { workerData });
+  try {
+    return await new Promise<Restored>((resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+      worker.once("error", reject);
+      worker.once("exit", (code) => reject(new Error(`the restore thread ended with ${code}`)));
+      worker.on("message", (message: FromRestoreThread) => {
+        if (message.type === "restored") return resolve(message);
+        if (message.type === "failed") return reject(errorOf(message));
+        fetchPart(message).then(
+          (bytes) => worker.postMessage({ id: message.id, bytes } satisfies ToRestoreThread, [bytes.buffer]),
+          reject,
+        );
+      });
+    });
+  } finally {
+    await worker.terminate();
+  }
+}
+
+function errorOf({ reason, message, retry, known }: Extract<FromRestoreThread, { type: "failed" }>): Error {
+  return known ? new StoreError(reason, message, retry) : Object.assign(new Error(message), { code: reason });
+}

@@ -1,0 +1,215 @@
+/**
+ * From a workspace on disk to a manifest and the packs that it lacks: compare with the last snapshot, read what differs,
+ * pack what no pack holds yet. Knows no network and no thread.
+ *
+ *   scan ─► compare with signatures ─► nothing differs ─► the last snapshot again
+ *                    └► read and hash ─► known chunk? ─► no: pack ─► emit
+ *                                └─────────────────────► manifest
+ */
+
+import { chunksOf, indexChunks } from "#protocol/manifest-check.ts";
+import { encodeManifest } from "#protocol/manifest-text.ts";
+import type { Manifest, Omitted, SnapshotEntry, SnapshotPack } from "#protocol/snapshot.ts";
+import { SNAPSHOT_LIMITS } from "#protocol/snapshot-limits.ts";
+import { ParentCursor } from "./directory-handle.ts";
+import { codeOf, isAboutTheFile } from "./errors.ts";
+import { rawSignature, type Signatures, signatureOf } from "./index-file.ts";
+import { PackWriter } from "./pack-writer.ts";
+import { isProblem } from "./policy.ts";
+import { readContent, sha256 } from "./read-content.ts";
+import { packsToRetire } from "./retire.ts";
+import { type Found, MODE_BITS, scanTree } from "./scan.ts";
+
+export type BuildInput = {
+  root: string;
+  sessionId: string;
+  last?: { snapshotId: string; manifest: Manifest; signatures: Signatures };
+  now: () => number;
+  emit: (hash: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /** Called after a file was read and before it is looked at again. */
+  afterReading?: (path: string) => void;
+};
+export type Totals = { files: number; bytes: number; omitted: number };
+export type Build =
+  | { changed: false; snapshotId: string; signatures: Signatures; totals: Totals }
+  | { changed: true; snapshotId: string; manifest: Manifest; text: Uint8Array; signatures: Signatures; totals: Totals };
+
+/** Throws when the root cannot be read; what cannot be read in it is in the manifest's `omitted`. */
+export async function buildSnapshot(input: BuildInput): Promise<Build> {
+  const { last, now } = input;
+  const { found, omitted } = scanTree(input.root);
+  const before = new Map(last?.manifest.entries.map((entry) => [entry.path, entry]));
+  const retiring = last === undefined ? new Set<string>() : packsToRetire(last.manifest);
+  const signatures: Signatures = new Map();
+
+  const same = (item: Found): SnapshotEntry | undefined => {
+    const entry = before.get(item.path);
+    if (entry === undefined || item.kind !== "file" || entry.kind !== "file") return undefined;
+    const signature = rawSignature(item.stats);
+    if (last?.signatures.get(item.path) !== signature) return undefined;
+    signatures.set(item.path, signature);
+    return entry;
+  };
+
+  let entries = found.map((item) => (item.kind === "file" ? same(item) : withoutStats(item)));
+  const packs = new Packs(last?.manifest, input.emit);
+  const reader = new Reader(input, packs, signatures, omitted);
+  entries = await reader.readMissing(found, entries);
+
+  if (last !== undefined && sameEntries(entries, last.manifest) && sameOmissions(omitted, last.manifest.omitted)) {
+    return { changed: false, snapshotId: last.snapshotId, signatures, totals: totalsOf(last.manifest) };
+  }
+  if (retiring.size > 0) entries = await reader.readAgain(found, entries, retiring);
+  await packs.writer.finish();
+
+  const kept = entries.filter((entry) => entry !== undefined);
+  kept.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const manifest: Manifest = {
+    version: 1,
+    sessionId: input.sessionId,
+    ...(last === undefined ? {} : { parent: last.snapshotId }),
+    createdAt: now(),
+    packs: packs.used(kept),
+    entries: kept,
+    omitted: shortened(omitted),
+  };
+  const text = encodeManifest(manifest);
+  return { changed: true, snapshotId: sha256(text), manifest, text, signatures, totals: totalsOf(manifest) };
+}
+
+/** Which packs hold what: those of the last snapshot and those being written. */
+class Packs {
+  readonly writer: PackWriter;
+  readonly #old: readonly SnapshotPack[];
+  readonly #places: ReturnType<typeof indexChunks>;
+  retired: ReadonlySet<string> = new Set();
+
+  constructor(last: Manifest | undefined, emit: BuildInput["emit"]) {
+    this.#old = last?.packs ?? [];
+    this.#places = last === undefined ? new Map() : indexChunks(last);
+    this.writer = new PackWriter(emit);
+  }
+
+  sink = (hash: string, bytes: Uint8Array): Promise<void> | undefined =>
+    this.writer.has(hash) || this.stored(hash) ? undefined : this.writer.add(hash, bytes);
+
+  /** In a pack of the last snapshot that is to stay. */
+  stored(hash: string): boolean {
+    const pack = this.packOf(hash);
+    return pack !== undefined && !this.retired.has(pack);
+  }
+
+  packOf(hash: string): string | undefined {
+    const place = this.#places.get(hash);
+    return place === undefined ? undefined : this.#old[place.pack]?.hash;
+  }
+
+  /** The packs that `entries` need, oldest first. */
+  used(entries: readonly SnapshotEntry[]): SnapshotPack[] {
+    const needed = new Set<string>();
+    for (const entry of entries) {
+      if (entry.kind !== "file") continue;
+      for (const hash of chunksOf(entry)) if (!this.writer.has(hash)) needed.add(this.packOf(hash) ?? "");
+    }
+    const written = new Set(this.writer.packs.map((pack) => pack.hash));
+    return [...this.#old.filter((pack) => needed.has(pack.hash) && !written.has(pack.hash)), ...this.writer.packs];
+  }
+}
+
+class Reader {
+  readonly #input: BuildInput;
+  readonly #packs: Packs;
+  readonly #signatures: Signatures;
+  readonly #omitted: Omitted[];
+
+  constructor(input: BuildInput, packs: Packs, signatures: Signatures, omitted: Omitted[]) {
+    this.#input = input;
+    this.#packs = packs;
+    this.#signatures = signatures;
+    this.#omitted = omitted;
+  }
+
+  /** Reads the files that have no entry yet. Those that are gone meanwhile stay without. */
+  async readMissing(found: readonly Found[], entries: readonly (SnapshotEntry | undefined)[]) {
+    const parents = new ParentCursor(this.#input.root);
+    const out = [...entries];
+    try {
+      for (const [i, item] of found.entries()) {
+        if (out[i] === undefined && item.kind === "file") out[i] = await this.#read(parents, item.path);
+      }
+    } finally {
+      parents.close();
+    }
+    return out;
+  }
+
+  /** Reads the files again whose content lies in packs that are given up, so that it goes into new ones. */
+  readAgain(found: readonly Found[], entries: readonly (SnapshotEntry | undefined)[], retiring: ReadonlySet<string>) {
+    this.#packs.retired = retiring;
+    const moves = (hash: string) => !this.#packs.writer.has(hash) && !this.#packs.stored(hash);
+    return this.readMissing(
+      found,
+      entries.map((entry) => (entry?.kind === "file" && chunksOf(entry).some(moves) ? undefined : entry)),
+    );
+  }
+
+  async #read(parents: ParentCursor, path: string): Promise<SnapshotEntry | undefined> {
+    try {
+      const { directory, name } = parents.parentOf(path);
+      const afterReading = this.#input.afterReading;
+      const content = await readContent(directory, name, this.#packs.sink, afterReading && (() => afterReading(path)));
+      if (content.unstable) this.#omitted.push({ path, reason: "unstable" });
+      const { stats, size, hash, chunks } = content;
+      this.#signatures.set(path, content.unstable ? "" : signatureOf(stats, this.#input.now()));
+      const mode = stats.mode & MODE_BITS;
+      const mtimeMs = Math.floor(stats.mtimeMs);
+      return { kind: "file", path, mode, size, mtimeMs, hash, ...(chunks === undefined ? {} : { chunks }) };
+    } catch (error) {
+      if (!isAboutTheFile(error)) throw error;
+      const code = codeOf(error);
+      if (code !== "ENOENT") this.#omitted.push({ path, reason: "unreadable", detail: code });
+      return undefined;
+    }
+  }
+}
+
+function withoutStats(item: Exclude<Found, { kind: "file" }>): SnapshotEntry {
+  return item.kind === "link"
+    ? { kind: "link", path: item.path, mode: item.mode, target: item.target }
+    : { kind: "directory", path: item.path, mode: item.mode };
+}
+
+function sameEntries(entries: readonly (SnapshotEntry | undefined)[], last: Manifest): boolean {
+  const kept = entries.filter((entry) => entry !== undefined);
+  if (kept.length !== last.entries.length) return false;
+  const before = new Map(last.entries.map((entry) => [entry.path, entry]));
+  return kept.every((entry) => {
+    const other = before.get(entry.path);
+    return other === entry || (other !== undefined && JSON.stringify(other) === JSON.stringify(entry));
+  });
+}
+
+function sameOmissions(omitted: readonly Omitted[], last: readonly Omitted[]): boolean {
+  return JSON.stringify(shortened(omitted)) === JSON.stringify(last);
+}
+
+/** Sorted, and with one last entry for all that found no room. */
+function shortened(omitted: readonly Omitted[]): Omitted[] {
+  const sorted = [...omitted].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  if (sorted.length <= SNAPSHOT_LIMITS.omitted) return sorted;
+  const problems = sorted.filter(({ reason }) => isProblem(reason));
+  const first = [...problems, ...sorted.filter(({ reason }) => !isProblem(reason))];
+  const room = SNAPSHOT_LIMITS.omitted - 1;
+  return [...first.slice(0, room), { path: "", reason: "too_many", detail: `${first.length - room} more` }];
+}
+
+function totalsOf(manifest: Manifest): Totals {
+  let files = 0;
+  let bytes = 0;
+  for (const entry of manifest.entries) {
+    if (entry.kind !== "file") continue;
+    files++;
+    bytes += entry.size;
+  }
+  return { files, bytes, omitted: manifest.omitted.filter(({ reason }) => isProblem(reason)).length };
+}

@@ -1,0 +1,68 @@
+/**
+ * The thread that scans, hashes, packs and writes the manifest, with synchronous file calls, so that the daemon's own loop
+ * stays free. It talks to sync.ts, which has the network:
+ *
+ *   thread ── pack { hash, bytes } ──►   sync.ts uploads          at most PACKS_AHEAD unconfirmed
+ *          ◄── stored ───────────────
+ *          ── built | failed ─────────►  sync.ts commits
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { constants, zstdCompressSync } from "node:zlib";
+import { diffManifest } from "#protocol/manifest-text.ts";
+import { codeOf } from "./errors.ts";
+import { keepSnapshot, parseManifest, readLast, readManifestText } from "./index-file.ts";
+import { buildSnapshot, type Totals } from "./snapshot-builder.ts";
+
+export type SyncThreadInput = { root: string; stateDir: string; sessionId: string };
+export type FromSyncThread =
+  | { type: "pack"; hash: string; bytes: Uint8Array<ArrayBuffer> }
+  | { type: "built"; changed: false; snapshotId: string; totals: Totals }
+  | { type: "built"; changed: true; snapshotId: string; totals: Totals; body: Uint8Array<ArrayBuffer>; base?: string }
+  | { type: "failed"; code: string; message: string };
+
+const PACKS_AHEAD = 2;
+const port = parentPort!;
+let ahead = 0;
+let room: (() => void) | undefined;
+
+port.on("message", () => {
+  ahead--;
+  room?.();
+});
+
+async function emit(hash: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  ahead++;
+  port.postMessage({ type: "pack", hash, bytes } satisfies FromSyncThread, [bytes.buffer]);
+  while (ahead >= PACKS_AHEAD) await new Promise<void>((resolve) => (room = resolve));
+}
+
+async function build(input: SyncThreadInput): Promise<FromSyncThread> {
+  const { root, stateDir, sessionId } = input;
+  const current = readLast(stateDir);
+  const text = current && readManifestText(stateDir, current.snapshotId);
+  const last = current && text && { ...current, manifest: parseManifest(text) };
+  const built = await buildSnapshot({ root, sessionId, now: Date.now, emit, ...(last === undefined ? {} : { last }) });
+  const { snapshotId, signatures, totals } = built;
+  keepSnapshot(stateDir, snapshotId, built.changed ? built.text : undefined, signatures);
+  if (!built.changed) return { type: "built", changed: false, snapshotId, totals };
+
+  const whole = built.text;
+  if (last === undefined || text === undefined) {
+    return { type: "built", changed: true, snapshotId, totals, body: packed(whole) };
+  }
+  const delta = Buffer.from(JSON.stringify(diffManifest(text, whole)));
+  return { type: "built", changed: true, snapshotId, totals, body: packed(delta), base: last.snapshotId };
+}
+
+/** Level 3: a manifest is small and read often. */
+function packed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } }));
+}
+
+try {
+  port.postMessage(await build(workerData as SyncThreadInput));
+} catch (error) {
+  const message = error instanceof Error ? error.message : String(error);
+  port.postMessage({ type: "failed", code: codeOf(error), message } satisfies FromSyncThread);
+}
+port.unref();

@@ -1,0 +1,294 @@
+/**
+ * D1: the record that people query. Two kinds of tables:
+ *
+ *   owned by the worker      organisations, people, tokens, hosts: D1 is the truth
+ *   index of the objects     sessions, runs, human_loop, snapshots: an object's outbox upserts them at least once; a row
+ *                            is replaced only by a larger `version` (the session's seq), so late and double deliveries
+ *                            are harmless. They may lag and never decide.
+ *
+ * Tenancy is part of every key of the index tables: an upsert of one organisation can never reach a row of another.
+ * Times are milliseconds since 1970, server time. Secrets are never stored, only their SHA-256 as 64 hex digits.
+ */
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { Usage } from "../durable/protocol/events.ts";
+import {
+  FAILURE_REASONS,
+  HOST_STATUSES,
+  HUMAN_LOOP_KINDS,
+  OUTCOMES,
+  PROVIDERS,
+  RESOLUTIONS,
+  RUN_STATES,
+  VM_MODES,
+  WORKER_STATES,
+} from "../durable/protocol/vocabulary.ts";
+
+export const ROLES = ["owner", "admin", "member"] as const;
+export type Role = (typeof ROLES)[number];
+
+const id = () => text("id").notNull();
+const organizationId = () => text("organization_id").notNull();
+const tokenHash = () => text("token_hash").primaryKey();
+const createdAt = () => integer("created_at").notNull();
+const expiresAt = () => integer("expires_at").notNull();
+const version = () => integer("version").notNull();
+
+/* ── owned by the worker ───────────────────────────────────────────────────────────────────────────────────── */
+
+export const organizations = sqliteTable("organizations", {
+  id: text("id").primaryKey(),
+  name: text("name").notNull(),
+  defaultVmMode: text("default_vm_mode", { enum: VM_MODES }).notNull().default("docker"),
+  defaultProvider: text("default_provider", { enum: PROVIDERS }).notNull().default("scripted"),
+  createdAt: createdAt(),
+});
+
+/** A person, who may belong to several organisations: the one table without an organisation. */
+export const users = sqliteTable("users", {
+  id: text("id").primaryKey(),
+  name: text("name").notNull(),
+  email: text("email").unique(),
+  createdAt: createdAt(),
+});
+
+export const memberships = sqliteTable(
+  "memberships",
+  {
+    organizationId: organizationId().references(() => organizations.id),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    role: text("role", { enum: ROLES }).notNull(),
+    createdAt: createdAt(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.organizationId, table.userId] }),
+    index("memberships_by_user").on(table.userId, table.organizationId),
+  ],
+);
+
+export const browserSessions = sqliteTable(
+  "browser_sessions",
+  {
+    tokenHash: tokenHash(),
+    organizationId: organizationId(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    createdAt: createdAt(),
+    expiresAt: expiresAt(),
+  },
+  (table) => [
+    index("browser_sessions_by_user").on(table.organizationId, table.userId),
+    index("browser_sessions_by_expiry").on(table.expiresAt),
+  ],
+);
+
+export const signInLinks = sqliteTable(
+  "sign_in_links",
+  {
+    tokenHash: tokenHash(),
+    organizationId: organizationId(),
+    userId: text("user_id")
+      .notNull()
+      .references(() => users.id),
+    createdAt: createdAt(),
+    expiresAt: expiresAt(),
+    usedAt: integer("used_at"),
+  },
+  (table) => [index("sign_in_links_by_expiry").on(table.expiresAt)],
+);
+
+export const serviceTokens = sqliteTable(
+  "service_tokens",
+  {
+    id: text("id").primaryKey(),
+    tokenHash: text("token_hash").notNull().unique(),
+    organizationId: organizationId().references(() => organizations.id),
+    name: text("name").notNull(),
+    role: text("role", { enum: ROLES }).notNull(),
+    /** Who made it: a user's or a service token's id, or `bootstrap`. */
+    createdBy: text("created_by").notNull(),
+    createdAt: createdAt(),
+    lastUsedAt: integer("last_used_at"),
+    revokedAt: integer("revoked_at"),
+  },
+  (table) => [index("service_tokens_by_organization").on(table.organizationId, table.createdAt)],
+);
+
+export const hosts = sqliteTable(
+  "hosts",
+  {
+    id: text("id").primaryKey(),
+    organizationId: organizationId().references(() => organizations.id),
+    pool: text("pool").notNull(),
+    name: text("name").notNull(),
+    /** The `x` of its Ed25519 JWK; joining again with the same key is the same host. */
+    publicKey: text("public_key").notNull(),
+    status: text("status", { enum: HOST_STATUSES }).notNull().default("pending"),
+    createdAt: createdAt(),
+    lastSeenAt: integer("last_seen_at"),
+    /** Removed by a person. The row stays, so that the host can be told instead of ignored. */
+    revokedAt: integer("revoked_at"),
+  },
+  (table) => [
+    uniqueIndex("hosts_by_public_key").on(table.organizationId, table.publicKey),
+    index("hosts_by_organization").on(table.organizationId, table.pool, table.name),
+  ],
+);
+
+export const joinTokens = sqliteTable(
+  "join_tokens",
+  {
+    tokenHash: tokenHash(),
+    organizationId: organizationId(),
+    pool: text("pool").notNull(),
+    name: text("name"),
+    createdAt: createdAt(),
+    expiresAt: expiresAt(),
+    usedAt: integer("used_at"),
+    usedByHostId: text("used_by_host_id"),
+  },
+  (table) => [index("join_tokens_by_expiry").on(table.expiresAt)],
+);
+
+/** The `jti` of every host assertion that was taken, until it would have expired anyway: none is taken twice. */
+export const usedAssertions = sqliteTable(
+  "used_assertions",
+  {
+    organizationId: organizationId(),
+    hostId: text("host_id").notNull(),
+    jti: text("jti").notNull(),
+    expiresAt: expiresAt(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.hostId, table.jti] }),
+    index("used_assertions_by_expiry").on(table.expiresAt),
+  ],
+);
+
+/** Append-only: triggers refuse every change (see the second migration). */
+export const audit = sqliteTable(
+  "audit",
+  {
+    id: integer("id").primaryKey({ autoIncrement: true }),
+    at: integer("at").notNull(),
+    organizationId: organizationId(),
+    actorId: text("actor_id").notNull(),
+    actorName: text("actor_name").notNull(),
+    /** `hosts.remove`, `files.read`, …: what was asked. */
+    action: text("action").notNull(),
+    target: text("target").notNull(),
+    allowed: integer("allowed", { mode: "boolean" }).notNull(),
+    reason: text("reason"),
+    traceId: text("trace_id").notNull(),
+  },
+  (table) => [
+    index("audit_by_organization").on(table.organizationId, table.id),
+    index("audit_by_target").on(table.organizationId, table.target, table.id),
+  ],
+);
+
+/* ── index of what the objects know ────────────────────────────────────────────────────────────────────────── */
+
+export const sessions = sqliteTable(
+  "sessions",
+  {
+    id: id(),
+    organizationId: organizationId(),
+    title: text("title").notNull(),
+    provider: text("provider", { enum: PROVIDERS }).notNull(),
+    vmMode: text("vm_mode", { enum: VM_MODES }).notNull(),
+    createdById: text("created_by_id").notNull(),
+    createdByName: text("created_by_name").notNull(),
+    createdAt: createdAt(),
+    updatedAt: integer("updated_at").notNull(),
+    /** The active run's state, `queued` when runs only wait, else `idle`. */
+    activity: text("activity", { enum: ["idle", ...RUN_STATES] })
+      .notNull()
+      .default("idle"),
+    needsAttention: integer("needs_attention", { mode: "boolean" }).notNull().default(false),
+    workerState: text("worker_state", { enum: WORKER_STATES }).notNull().default("cold"),
+    deleted: integer("deleted", { mode: "boolean" }).notNull().default(false),
+    version: version(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.organizationId, table.id] }),
+    index("sessions_by_update").on(table.organizationId, table.deleted, table.updatedAt, table.id),
+  ],
+);
+
+export const runs = sqliteTable(
+  "runs",
+  {
+    id: id(),
+    organizationId: organizationId(),
+    sessionId: text("session_id").notNull(),
+    state: text("state", { enum: RUN_STATES }).notNull(),
+    outcome: text("outcome", { enum: OUTCOMES }),
+    reason: text("reason", { enum: FAILURE_REASONS }),
+    evidence: text("evidence"),
+    provider: text("provider", { enum: PROVIDERS }).notNull(),
+    model: text("model"),
+    attempts: integer("attempts").notNull(),
+    usage: text("usage", { mode: "json" }).$type<Usage>(),
+    queuedAt: integer("queued_at").notNull(),
+    startedAt: integer("started_at"),
+    finishedAt: integer("finished_at"),
+    version: version(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.organizationId, table.id] }),
+    index("runs_by_session").on(table.organizationId, table.sessionId, table.queuedAt),
+    index("runs_by_time").on(table.organizationId, table.queuedAt),
+    index("runs_by_state").on(table.organizationId, table.state, table.queuedAt),
+  ],
+);
+
+export const humanLoop = sqliteTable(
+  "human_loop",
+  {
+    id: id(),
+    organizationId: organizationId(),
+    sessionId: text("session_id").notNull(),
+    runId: text("run_id").notNull(),
+    kind: text("kind", { enum: HUMAN_LOOP_KINDS }).notNull(),
+    title: text("title").notNull(),
+    detail: text("detail", { mode: "json" }).$type<Record<string, unknown>>().notNull(),
+    options: text("options", { mode: "json" }).$type<{ id: string; label: string; description?: string }[]>().notNull(),
+    multiple: integer("multiple", { mode: "boolean" }).notNull().default(false),
+    rule: text("rule"),
+    requestedAt: integer("requested_at").notNull(),
+    expiresAt: integer("expires_at"),
+    resolvedAt: integer("resolved_at"),
+    resolution: text("resolution", { enum: RESOLUTIONS }),
+    resolvedById: text("resolved_by_id"),
+    resolvedByName: text("resolved_by_name"),
+    version: version(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.organizationId, table.id] }),
+    index("human_loop_pending").on(table.organizationId, table.resolvedAt, table.requestedAt),
+    index("human_loop_by_session").on(table.organizationId, table.sessionId, table.requestedAt),
+  ],
+);
+
+export const snapshots = sqliteTable(
+  "snapshots",
+  {
+    id: id(),
+    organizationId: organizationId(),
+    sessionId: text("session_id").notNull(),
+    files: integer("files").notNull(),
+    bytes: integer("bytes").notNull(),
+    createdAt: createdAt(),
+    parent: text("parent"),
+    /** The run that was under way or had just ended; null before every run. */
+    runId: text("run_id"),
+    version: version(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.organizationId, table.id] }),
+    index("snapshots_by_session").on(table.organizationId, table.sessionId, table.createdAt),
+  ],
+);

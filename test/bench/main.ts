@@ -1,0 +1,102 @@
+/**
+ * `npm run bench`: what Gantry costs, as ratios to the least that could be there instead, in one interleaved run. The
+ * table goes to people, `--json FILE` to whoever wants to check. Everything is on this machine, bounded, and ends by itself.
+ */
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { startBareSide } from "./bare-side.ts";
+import { countStorage } from "./count-storage.ts";
+import { measureLatency } from "./event-latency.ts";
+import { measureThroughput } from "./event-throughput.ts";
+import { startGantrySide } from "./gantry-side.ts";
+import { type Result, table } from "./result.ts";
+import { measureResume, measureWake } from "./resume.ts";
+import { measureRunStart } from "./run-start.ts";
+import type { Side } from "./side.ts";
+
+/** Some compare the two sides; some bring what they need. */
+type Suite = { sides: (sides: readonly [Side, Side]) => Promise<Result[]> } | { alone: () => Promise<Result[]> };
+
+const SUITES: Record<string, Suite> = {
+  latency: {
+    sides: async (sides) => [
+      ...(await measureLatency(sides, { viewers: 1, rounds: 15 })),
+      ...(await measureLatency(sides, { viewers: 50, rounds: 15 })),
+    ],
+  },
+  throughput: {
+    sides: async (sides) => [
+      await measureThroughput(sides, {
+        eventsPerFrame: 1,
+        framesPerBlock: 1_500,
+        window: 64,
+        rounds: 11,
+        atLeast: 2_000,
+      }),
+      await measureThroughput(sides, {
+        eventsPerFrame: 100,
+        framesPerBlock: 150,
+        window: 16,
+        rounds: 11,
+        atLeast: 50_000,
+      }),
+    ],
+  },
+  resume: { sides: async (sides) => await measureResume(sides, 40) },
+  wake: { sides: async (sides) => [await measureWake(sides, 40)] },
+  rows: { alone: countStorage },
+  "run-start": { alone: async () => await measureRunStart(10) },
+};
+
+const USAGE = `usage: npm run bench -- [--json FILE] [--only ${Object.keys(SUITES).join("|")}]...
+
+Exits with 1 when a bar was missed.`;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: "string" },
+      only: { type: "string", multiple: true, default: [] },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const unknown = values.only.filter((name) => !(name in SUITES));
+  if (values.help || unknown.length > 0) {
+    console.log(USAGE);
+    process.exitCode = values.help ? 0 : 2;
+    return;
+  }
+  const results = await measure(values.only.length > 0 ? values.only : Object.keys(SUITES));
+  console.log(table(results));
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ results }, null, 2)}\n`);
+  if (results.some(({ ok }) => ok === false)) process.exitCode = 1;
+}
+
+async function measure(names: readonly string[]): Promise<Result[]> {
+  const results: Result[] = [];
+  let sides: readonly [Side, Side] | undefined;
+  try {
+    for (const name of names) {
+      console.error(`measuring ${name} …`);
+      const suite = SUITES[name] as Suite;
+      if ("sides" in suite) {
+        sides ??= [await startGantrySide(), await startBareSide()];
+        results.push(...(await suite.sides(sides)));
+      } else {
+        // Nothing else may be at work meanwhile.
+        await dispose(sides);
+        sides = undefined;
+        results.push(...(await suite.alone()));
+      }
+    }
+  } finally {
+    await dispose(sides);
+  }
+  return results;
+}
+
+async function dispose(sides: readonly Side[] = []): Promise<void> {
+  for (const side of sides) await side.dispose();
+}
+
+await main();

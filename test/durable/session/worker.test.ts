@@ -1,0 +1,116 @@
+import { expect, test } from "vitest";
+import { TIMES } from "#protocol/limits.ts";
+import { deadlineName } from "../../../durable/session/commands.ts";
+import { HOST_ID, SessionScript } from "../../support/session-script.ts";
+
+const SNAPSHOT = "a".repeat(64);
+const commit = (epoch: number, hostId = HOST_ID) =>
+  ({
+    type: "snapshot_committed",
+    commit: { hostId, epoch, snapshotId: SNAPSHOT, files: 1, bytes: 5, bytesSent: 9, traceId: "t" },
+  }) as const;
+
+function idleSession(): SessionScript {
+  const { script, runId } = SessionScript.withRun("running");
+  script.finish(runId);
+  script.effects = [];
+  return script;
+}
+
+test("[S-16] an idle worker is told to stop after its time, and is gone only when the host says so", () => {
+  const script = idleSession();
+  expect(script.deadlines.get(deadlineName.idle)).toBe(script.now + TIMES.idleStopMs);
+  script.deadline(deadlineName.idle);
+  expect(script.view.worker.state).toBe("stopping");
+  expect(script.sentToHost()).toEqual([{ type: "worker.stop", reason: "idle" }]);
+  script.host({ type: "worker.status", state: "stopped" });
+  expect(script.view.worker).toMatchObject({ state: "stopped", hostId: HOST_ID });
+  expect(script.took("release_lease")).toEqual([{ type: "release_lease", epoch: script.view.epoch }]);
+});
+
+test("[S-16] a worker that could not be saved stays, visibly, and takes work again", () => {
+  const script = idleSession();
+  script.deadline(deadlineName.idle);
+  script.host({ type: "sync.failed", reason: "the store answers 503", attempt: 1, retryInMs: 1_000 });
+  expect(script.view.workspace.failure).toMatchObject({
+    reason: "the store answers 503",
+    attempt: 1,
+    nextAt: script.now + 1_000,
+  });
+  script.deadline(deadlineName.workerStop);
+  expect(script.view.worker.state).toBe("active");
+  expect(script.took("release_lease")).toEqual([]);
+  script.effects = [];
+  script.prompt("go on");
+  expect(script.sentToHost()).toMatchObject([{ type: "run.start" }]);
+});
+
+test("[S-16] a prompt to a stopping worker waits for the end of the stop and then asks the fleet for the warm host", () => {
+  const script = idleSession();
+  script.deadline(deadlineName.idle);
+  script.effects = [];
+  const runId = script.prompt("quick");
+  expect(script.took("ask_fleet")).toEqual([]);
+  script.host({ type: "worker.status", state: "stopped" });
+  expect(script.took("ask_fleet")).toMatchObject([{ request: { runId, preferHostId: HOST_ID } }]);
+});
+
+test("[S-17] a snapshot counts under the current epoch of the host that holds the lease, and nowhere else", () => {
+  const { script } = SessionScript.withRun("running");
+  const epoch = script.view.epoch;
+  expect(script.try(commit(epoch - 1))).toMatchObject({ ok: false, reason: "stale_epoch" });
+  expect(script.try(commit(epoch, "hst_bbbbbbbbbbbbbbbbbbbb"))).toMatchObject({ ok: false, reason: "stale_epoch" });
+  script.do(commit(epoch));
+  expect(script.view.workspace).toMatchObject({ snapshotId: SNAPSHOT, files: 1 });
+  expect(script.do(commit(epoch))).toEqual([]);
+  script.do({ type: "lease_lost", epoch, reason: "silent" });
+  expect(script.try(commit(epoch))).toMatchObject({ ok: false, reason: "stale_epoch" });
+});
+
+test("[S-17] the next run is told which snapshot its workspace has to be", () => {
+  const { script, runId } = SessionScript.withRun("running");
+  script.do(commit(script.view.epoch));
+  script.finish(runId);
+  script.effects = [];
+  script.prompt("next");
+  expect(script.sentToHost()).toMatchObject([{ type: "run.start", run: { snapshotId: SNAPSHOT } }]);
+});
+
+test("[S-21] a deleted session refuses people, ends its runs and stops its worker", () => {
+  const { script, runId } = SessionScript.withRun("running");
+  const waiting = script.prompt("later");
+  script.sentToHost();
+  script.do({ type: "remove" });
+  expect(script.view.deleted).toBe(true);
+  expect(script.run(waiting)).toMatchObject({ outcome: "cancelled" });
+  expect(script.try({ type: "prompt", runId: "r", messageId: "m", prompt: { text: "hello?" } })).toMatchObject({
+    reason: "gone",
+  });
+  script.finish(runId);
+  expect(script.run(runId)).toMatchObject({ outcome: "cancelled" });
+  expect(script.sentToHost()).toMatchObject([{ type: "run.stop" }, { type: "worker.stop" }]);
+});
+
+test("[S-13] the worker's epoch never shrinks, whatever is granted, lost and granted again", () => {
+  const script = SessionScript.created();
+  const seen: number[] = [];
+  for (const epoch of [1, 3, 4, 9]) {
+    script.prompt("work");
+    script.lease(epoch);
+    seen.push(script.view.epoch);
+    script.do({ type: "lease_lost", epoch, reason: "silent" });
+    seen.push(script.view.epoch);
+  }
+  expect(seen).toEqual([1, 1, 3, 3, 4, 4, 9, 9]);
+});
+
+test("[S-22] an idle worker makes room when it is asked; a busy one, and one under another epoch, stays", () => {
+  const idle = idleSession();
+  idle.do({ type: "yield_worker", epoch: idle.view.epoch - 1 });
+  expect(idle.view.worker.state).toBe("active");
+  idle.do({ type: "yield_worker", epoch: idle.view.epoch });
+  expect(idle.view.worker.state).toBe("stopping");
+  expect(idle.sentToHost()).toMatchObject([{ type: "worker.stop" }]);
+  const { script: busy } = SessionScript.withRun("running");
+  expect(busy.do({ type: "yield_worker", epoch: busy.view.epoch })).toEqual([]);
+});

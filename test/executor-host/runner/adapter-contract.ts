@@ -1,0 +1,182 @@
+/**
+ * What holds for every provider (adapters/adapter.ts, R-5.3, R-5.9, R-6.3). Each behaviour is asked for in the provider's own
+ * way: a script, or a scenario of the fake model server.
+ */
+import { readdir, readFile, readlink } from "node:fs/promises";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import type { Provider } from "#protocol/vocabulary.ts";
+import { finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
+import { startRunner } from "./support/runner-process.ts";
+
+export type Prompts = {
+  /** Says "hello world" and nothing else. */
+  text: string;
+  thought: string;
+  /** Writes `content` to made.txt in `cwd`. */
+  write: (cwd: string) => string;
+  content: string;
+  /** Runs `printf 'from the shell'`. */
+  command: string;
+  /** One item each: completed, in_progress, pending. */
+  todo: string;
+  /** Asks "Which colour?" with Red and Blue. */
+  question: string;
+  /** Says something, then does nothing any more. */
+  hang: string;
+  /** Starts a shell that never ends. */
+  commandHang: string;
+  usage: { prompt: string; inputTokens: number; outputTokens: number };
+  failures: { prompt: string; reason: string }[];
+};
+
+export function describeAdapter(provider: Provider, prompts: Prompts): void {
+  const run = async (prompt: string | ((cwd: string) => string)) => {
+    const runner = await startRunner();
+    const text = typeof prompt === "string" ? prompt : prompt(runner.cwd);
+    const answer = await runner.client.start({ runId: "run_1", provider, prompt: text, cwd: runner.cwd });
+    expect(answer).toMatchObject({ status: 202 });
+    return runner;
+  };
+  const runToEnd = async (prompt: string | ((cwd: string) => string)) => {
+    const runner = await run(prompt);
+    return { ...runner, events: await runner.client.events("run_1") };
+  };
+
+  describe(`adapter contract: ${provider}`, () => {
+    test("says text: deltas, one message.stop with the text, one run.finished at the end", async () => {
+      const { events } = await runToEnd(prompts.text);
+      expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+      expect(events[0]).toEqual({ type: "run.status", data: { state: "running" } });
+      const [stop, ...more] = ofType(events, "message.stop");
+      expect(more).toEqual([]);
+      expect(stop?.data.text.trim()).toBe("hello world");
+      expect(messageOf(events)).toMatchObject({ id: stop?.data.messageId, state: "done" });
+    });
+
+    test("shows reasoning as parts of its own", async () => {
+      const { events } = await runToEnd(prompts.thought);
+      expect(messageOf(events)?.parts.map(({ type }) => type)).toContain("reasoning");
+    });
+
+    test("writes a file in the workspace and shows the tool with input and output", async () => {
+      const { events, cwd } = await runToEnd(prompts.write);
+      expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+      expect(await readFile(path.join(cwd, "made.txt"), "utf8")).toBe(prompts.content);
+      const [tool] = toolsOf(events);
+      expect(tool).toMatchObject({ toolName: expect.stringMatching(/write|patch/i), state: "output-available" });
+      expect(JSON.stringify(tool?.input)).toContain("made.txt");
+    });
+
+    test("runs a command and shows what it printed", async () => {
+      const { events } = await runToEnd(prompts.command);
+      expect(JSON.stringify(toolsOf(events)[0]?.output)).toContain("from the shell");
+    });
+
+    test("shows the to-do list", async () => {
+      const { events } = await runToEnd(prompts.todo);
+      const statuses = ofType(events, "todo.update")
+        .at(-1)
+        ?.data.items.map(({ status }) => status);
+      expect(statuses).toEqual(["completed", "in_progress", "pending"]);
+    });
+
+    test("asks people and goes on with their answer", async () => {
+      const { client } = await run(prompts.question);
+      const { data } = await client.first("run_1", "human_loop.requested");
+      expect(data).toMatchObject({ kind: "question", title: "Which colour?" });
+      const blue = data.options.find(({ label }) => label === "Blue");
+      const reply = { requestId: data.requestId, decision: "answer", answers: [blue?.id] };
+      expect(await client.reply("run_1", reply)).toMatchObject({ status: 200 });
+      expect(await client.reply("run_1", reply)).toMatchObject({ status: 409, body: { reason: "already_answered" } });
+      const events = await client.events("run_1");
+      expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+      expect(JSON.stringify(messageOf(events))).toContain("Blue");
+      expect(ofType(events, "run.status").map(({ data }) => data.state)).toContain("waiting");
+      expect(ofType(events, "human_loop.resolved")).toEqual([]);
+    });
+
+    test("records usage once, and the same in run.finished", async () => {
+      const { prompt, ...tokens } = prompts.usage;
+      const { events } = await runToEnd(prompt);
+      const usages = ofType(events, "usage.recorded");
+      expect(usages).toHaveLength(1);
+      expect(usages[0]?.data).toMatchObject(tokens);
+      expect(finishedOf(events).usage).toEqual(usages[0]?.data);
+    });
+
+    test("names its conversation", async () => {
+      const { events } = await runToEnd(prompts.text);
+      expect(ofType(events, "run.status").some(({ data }) => data.conversationId !== undefined)).toBe(true);
+    });
+
+    test("[R-5.3] a stopped run ends as cancelled, without an error, and takes its message along", async () => {
+      const { client } = await run(prompts.hang);
+      await client.first("run_1", "message.delta");
+      expect(await client.stop("run_1")).toMatchObject({ status: 202 });
+      const events = await client.events("run_1");
+      expect(finishedOf(events)).toMatchObject({ outcome: "cancelled" });
+      expect(JSON.stringify(events)).not.toContain('"type":"error"');
+      expect(ofType(events, "message.stop")).toHaveLength(1);
+    });
+
+    test("stopping ends the programs that the run started", async () => {
+      const { client, cwd } = await run(prompts.commandHang);
+      await client.first("run_1", "message.delta", ({ data }) =>
+        data.chunks.some((chunk) => chunk.type === "tool-input-available"),
+      );
+      await expect.poll(() => processesIn(cwd)).toContainEqual(expect.stringContaining("tail -f"));
+      await client.stop("run_1");
+      expect(finishedOf(await client.events("run_1"))).toMatchObject({ outcome: "cancelled" });
+      expect(await processesIn(cwd)).toEqual([]);
+    });
+
+    test("a run that takes too long is timed_out, not failed", async () => {
+      const { client, cwd } = await startRunner();
+      await client.start({ runId: "run_1", provider, prompt: prompts.hang, cwd, timeoutMs: 1_000 });
+      expect(finishedOf(await client.events("run_1"))).toMatchObject({ outcome: "timed_out", reason: "timeout" });
+    });
+
+    test("a stop while people are asked resolves the question as cancelled", async () => {
+      const { client } = await run(prompts.question);
+      const { data } = await client.first("run_1", "human_loop.requested");
+      await client.stop("run_1");
+      const events = await client.events("run_1");
+      expect(finishedOf(events)).toMatchObject({ outcome: "cancelled" });
+      expect(ofType(events, "human_loop.resolved").map((event) => event.data)).toEqual([
+        { requestId: data.requestId, decision: "cancelled" },
+      ]);
+    });
+
+    test("the stream gives the same events from every cursor, and runs follow one another", async () => {
+      const { client, cwd, events } = await runToEnd(prompts.write);
+      for (let cursor = 0; cursor <= events.length; cursor++) {
+        expect(await client.events("run_1", { cursor })).toEqual(events.slice(cursor));
+        expect(await client.events("run_1", { lastEventId: String(cursor) })).toEqual(events.slice(cursor));
+      }
+      expect(await client.start({ runId: "run_2", provider, prompt: prompts.text, cwd })).toMatchObject({
+        status: 202,
+      });
+      expect(finishedOf(await client.events("run_2"))).toMatchObject({ outcome: "succeeded" });
+    });
+
+    test.each(prompts.failures)("[R-5.7] $prompt fails as $reason", async ({ prompt, reason }) => {
+      const { events } = await runToEnd(prompt);
+      expect(finishedOf(events)).toMatchObject({ outcome: "failed", reason, evidence: expect.stringMatching(/\S/) });
+    });
+  });
+}
+
+/** Programs that work in this folder, the runner aside. */
+async function processesIn(cwd: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const [at, command] = await Promise.all([
+      readlink(`/proc/${pid}/cwd`).catch(() => ""),
+      readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""),
+    ]);
+    if (at.startsWith(cwd) && command !== "" && !command.includes("runner.mjs"))
+      found.push(command.replaceAll("\0", " "));
+  }
+  return found;
+}

@@ -1,0 +1,179 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { WorkerStartError } from "../../../executor-host/container/port.ts";
+import { StoreError } from "../../../executor-host/workspace/port.ts";
+import { delta, finished, HostUnderTest, messageStop, runStart, SESSION, textOf } from "./host-under-test.ts";
+
+let under: HostUnderTest;
+beforeEach(async () => {
+  under = await HostUnderTest.start();
+});
+afterEach(() => under.stop());
+
+describe("the path of a run", () => {
+  test("accepted, worker up, started, events, end, in this order, and saved after the message [R-3.3]", async () => {
+    const data = await under.lease();
+    const { runId, worker } = await under.run({ model: "m", conversationId: "c" });
+    worker.runner.emit(runId, delta("hel"), delta("lo"), messageStop("hello"), finished);
+    await under.eventOf(runId, "run.finished");
+    const types = data.messages.all.map((message) => (message.type === "worker.status" ? message.state : message.type));
+    expect(types.slice(0, 4)).toEqual(["run.accepted", "starting", "active", "run.started"]);
+    expect(new Set(types.slice(4))).toEqual(new Set(["run.events"]));
+    expect(textOf(under.events(runId))).toBe("hello");
+    expect(worker.runner.started[0]).toMatchObject({ runId, prompt: "say hello", model: "m", conversationId: "c" });
+    expect(worker.runner.started[0]?.cwd).toBe(worker.spec.workspaceDir);
+    await under.syncs.next();
+  });
+
+  test("the next run of the session uses the live worker", async () => {
+    await under.lease();
+    const first = await under.run();
+    first.worker.runner.emit(first.runId, finished);
+    await under.eventOf(first.runId, "run.finished");
+    const second = await under.run();
+    expect(second.worker).toBe(first.worker);
+    expect(under.engine.starts.all).toHaveLength(1);
+  });
+
+  test("the same run.start twice starts one run", async () => {
+    const data = await under.lease();
+    const { runId, worker } = await under.run();
+    data.send({ type: "run.start", run: runStart({ runId }) });
+    // Messages are taken in order: when this one shows, the one before it has been taken, and the run has not ended yet.
+    data.send({ type: "sync.now" });
+    await under.syncs.next();
+    worker.runner.emit(runId, finished);
+    await under.eventOf(runId, "run.finished");
+    expect(worker.runner.started).toHaveLength(1);
+    expect(data.messages.all.filter(({ type }) => type === "run.accepted")).toHaveLength(1);
+  });
+
+  test("a stream that breaks goes on after the last event that is on disk, none lost, none twice", async () => {
+    await under.lease();
+    const { runId, worker } = await under.run();
+    worker.runner.emit(runId, delta("a"), delta("b"));
+    await under.eventOf(runId, "message.delta");
+    worker.runner.cutStreams();
+    worker.runner.emit(runId, delta("c"), delta("d"), finished);
+    await under.eventOf(runId, "run.finished");
+    expect(textOf(under.events(runId))).toBe("abcd");
+  });
+
+  test("[R-1.8] something that is no event of a runner is left out, those behind it arrive", async () => {
+    await under.lease();
+    const { runId, worker } = await under.run();
+    worker.runner.raw(runId, "{");
+    worker.runner.emit(runId, delta("a"));
+    worker.runner.raw(runId, worker.runner.spool(runId, { type: "session.deleted", data: {} }));
+    worker.runner.emit(runId, delta("b"), finished);
+    await under.eventOf(runId, "run.finished");
+    expect(textOf(under.events(runId))).toBe("ab");
+    expect(under.events(runId).some(({ type }) => (type as string) === "session.deleted")).toBe(false);
+  });
+
+  test("answers of people are brought to the runner until it takes them [R-6.6]", async () => {
+    const data = await under.lease();
+    const { runId, worker } = await under.run();
+    worker.runner.refusals.push({ path: "human-loop", status: 503 }, { path: "human-loop", status: 503 });
+    data.send({ type: "run.reply", runId, reply: { requestId: "req_1", decision: "allow", scope: "once" } });
+    for (let i = 0; i < 3; i++) await worker.runner.calls.next(({ path }) => path.endsWith("/human-loop/reply"));
+    worker.runner.emit(runId, finished);
+    await under.eventOf(runId, "run.finished");
+    expect(worker.runner.calls.all.filter(({ path }) => path.endsWith("/human-loop/reply"))).toHaveLength(3);
+  });
+
+  test("a stop reaches the runner; its own end is the run's end [R-5.3]", async () => {
+    const data = await under.lease();
+    const { runId, worker } = await under.run();
+    data.send({ type: "run.stop", runId });
+    await worker.runner.calls.next(({ path }) => path.endsWith("/stop"));
+    worker.runner.emit(runId, { type: "run.finished", data: { outcome: "cancelled" } });
+    await under.eventOf(runId, "run.finished");
+    expect(data.messages.all.some(({ type }) => type === "run.aborted")).toBe(false);
+  });
+
+  test("a stop while the worker is being started ends the run at once, nothing is started", async () => {
+    const data = await under.lease();
+    const opened = Promise.withResolvers<void>();
+    under.engine.gate = opened.promise;
+    const run = runStart();
+    data.send({ type: "run.start", run });
+    await under.engine.starts.next();
+    data.send({ type: "run.stop", runId: run.runId });
+    const aborted = await data.messages.next(({ type }) => type === "run.aborted");
+    expect(aborted).toMatchObject({ runId: run.runId, reason: "cancelled" });
+    opened.resolve();
+    const worker = await under.engine.workers.next();
+    const next = await under.run();
+    expect(worker.runner.started.map(({ runId }) => runId)).toEqual([next.runId]);
+  });
+});
+
+describe("runs that end without run.finished", () => {
+  test("the container dies: what it had said arrives, then run.aborted with the engine's own words", async () => {
+    const data = await under.lease();
+    const { runId, worker } = await under.run();
+    worker.runner.emit(runId, delta("read, "));
+    await under.eventOf(runId, "message.delta");
+    worker.runner.spool(runId, delta("only in the spool"));
+    worker.end({ exitCode: 137, outOfMemory: true });
+    const aborted = await data.messages.next(({ type }) => type === "run.aborted");
+    expect(aborted).toMatchObject({ runId, reason: "container_failed" });
+    expect((aborted as { evidence: string }).evidence).toMatch(/memory.*137/);
+    expect(textOf(under.events(runId))).toBe("read, only in the spool");
+    await under.syncs.next();
+    const again = await under.run();
+    expect(again.worker).not.toBe(worker);
+  });
+
+  test("the container dies just after the end was spooled: the run's own end counts", async () => {
+    const data = await under.lease();
+    const { runId, worker } = await under.run();
+    worker.runner.spool(runId, finished);
+    worker.end({ exitCode: 1, outOfMemory: false });
+    await under.eventOf(runId, "run.finished");
+    expect(data.messages.all.some(({ type }) => type === "run.aborted")).toBe(false);
+  });
+
+  test("a worker that cannot be started: container_failed with the engine's last words", async () => {
+    const data = await under.lease();
+    under.engine.failStart = new WorkerStartError("The image x is not on this host.", "docker pull x");
+    const run = runStart();
+    data.send({ type: "run.start", run });
+    const aborted = await data.messages.next(({ type }) => type === "run.aborted");
+    expect(aborted).toMatchObject({ runId: run.runId, reason: "container_failed" });
+    expect((aborted as { evidence: string }).evidence).toContain("docker pull x");
+    expect(data.messages.all.some(({ type }) => type === "run.started")).toBe(false);
+  });
+
+  test("a workspace that cannot be restored: workspace_failed, no worker is started", async () => {
+    const data = await under.lease();
+    under.restore = async () => {
+      throw new StoreError("store_corrupt", "a pack is damaged", false);
+    };
+    data.send({ type: "run.start", run: runStart({ snapshotId: "b".repeat(64) }) });
+    const aborted = await data.messages.next(({ type }) => type === "run.aborted");
+    expect(aborted).toMatchObject({ reason: "workspace_failed" });
+    expect(under.engine.starts.all).toEqual([]);
+  });
+
+  test("another attempt of a run does not find the spool of the first", async () => {
+    const data = await under.lease();
+    const { runId, worker } = await under.run();
+    worker.runner.emit(runId, delta("first attempt"));
+    await under.eventOf(runId, "message.delta");
+    under.plane.control.send({ type: "lease.revoked", sessionId: SESSION, epoch: 1, reason: "lost" });
+    await under.engine.removals.next();
+    data.forget();
+    await under.lease(2);
+    const spool = join(worker.spec.runDir, "spool", `${runId}.jsonl`);
+    expect(existsSync(spool)).toBe(true);
+    const opened = Promise.withResolvers<void>();
+    under.engine.gate = opened.promise;
+    data.send({ type: "run.start", run: runStart({ runId, attempt: 2 }) });
+    await under.engine.starts.next(({ epoch }) => epoch === 2);
+    expect(existsSync(spool)).toBe(false);
+    opened.resolve();
+  });
+});

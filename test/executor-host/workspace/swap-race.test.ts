@@ -1,0 +1,113 @@
+/**
+ * FACTS C2 row 29: somebody swaps folders and files for links to the outside while the workspace is read and removed. The
+ * swapping runs in a thread of its own, as fast as it can; a seed would not make it repeatable, so the invariant is checked
+ * over many attempts: nothing from outside is ever read, nothing outside ever goes.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ParentCursor } from "../../../executor-host/workspace/directory-handle.ts";
+import { codeOf, isAboutTheFile } from "../../../executor-host/workspace/errors.ts";
+import { readContent, sha256 } from "../../../executor-host/workspace/read-content.ts";
+import { removeTree } from "../../../executor-host/workspace/remove-tree.ts";
+import { buildSnapshot } from "../../../executor-host/workspace/snapshot-builder.ts";
+import { type Fixture, fixture } from "./fixture.ts";
+
+const SECRET = "outside: secret";
+const SWAPPER = `
+  const { renameSync, symlinkSync, unlinkSync, mkdirSync, rmSync } = require("node:fs");
+  const { workerData: { root, outside, flag } } = require("node:worker_threads");
+  const tries = (f) => { try { f(); } catch {} };
+  while (Atomics.load(flag, 0) === 0) {
+    tries(() => renameSync(root + "/dir", root + "/.parked"));
+    tries(() => symlinkSync(outside, root + "/dir"));
+    tries(() => unlinkSync(root + "/dir"));
+    tries(() => renameSync(root + "/.parked", root + "/dir"));
+    tries(() => renameSync(root + "/file", root + "/.file"));
+    tries(() => symlinkSync(outside + "/file", root + "/file"));
+    tries(() => unlinkSync(root + "/file"));
+    tries(() => renameSync(root + "/.file", root + "/file"));
+    Atomics.add(flag, 1, 1);
+  }
+`;
+
+let at: Fixture;
+let outside: string;
+let flag: Int32Array;
+let swapper: Worker;
+
+beforeEach(async () => {
+  at = fixture();
+  outside = mkdtempSync(join(tmpdir(), "gantry-outside-"));
+  writeFileSync(join(outside, "file"), SECRET);
+  at.write("dir/file", "inside");
+  at.write("file", "inside");
+  flag = new Int32Array(new SharedArrayBuffer(8));
+  swapper = new Worker(SWAPPER, { eval: true, workerData: { root: at.root, outside, flag } });
+  await new Promise((resolve) => swapper.once("online", resolve));
+});
+afterEach(async () => {
+  Atomics.store(flag, 0, 1);
+  await new Promise((resolve) => swapper.once("exit", resolve));
+  at.dispose();
+  rmSync(outside, { recursive: true });
+});
+
+/** A few seconds on a busy machine. */
+const READS = 8_000;
+const BUILDS = 150;
+const REMOVALS = 1_000;
+
+test.runIf(process.platform === "linux")("[P-snap-17] no reading ever gives what lies outside", async () => {
+  let read = 0;
+  let refused = 0;
+  for (let attempt = 0; attempt < READS; attempt++) {
+    const parents = new ParentCursor(at.root);
+    try {
+      const { directory, name } = parents.parentOf(attempt % 2 === 0 ? "dir/file" : "file");
+      const content = await readContent(directory, name, () => undefined);
+      expect(content.hash).not.toBe(sha256(Buffer.from(SECRET)));
+      read++;
+    } catch (error) {
+      if (!isAboutTheFile(error)) throw error;
+      expect(["ELOOP", "ENOTDIR", "ENOENT"]).toContain(codeOf(error));
+      refused++;
+    } finally {
+      parents.close();
+    }
+  }
+  // Both have to have been seen, or nothing was raced.
+  expect(read).toBeGreaterThan(0);
+  expect(refused).toBeGreaterThan(0);
+  expect(Atomics.load(flag, 1)).toBeGreaterThan(0);
+});
+
+test.runIf(process.platform === "linux")("[P-snap-17] no snapshot ever holds what lies outside", async () => {
+  for (let attempt = 0; attempt < BUILDS; attempt++) {
+    const emit = async () => {};
+    const built = await buildSnapshot({ root: at.root, sessionId: "ses_1", now: Date.now, emit });
+    if (!built.changed) throw new Error("there was nothing to compare with");
+    const text = JSON.stringify(built.manifest);
+    expect(text).not.toContain(sha256(Buffer.from(SECRET)));
+  }
+});
+
+test.runIf(process.platform === "linux")("[P-snap-17] removing never reaches what lies outside", () => {
+  for (let attempt = 0; attempt < REMOVALS; attempt++) {
+    try {
+      removeTree(join(at.root, "dir"));
+    } catch (error) {
+      if (!isAboutTheFile(error)) throw error;
+    }
+    expect(existsSync(join(outside, "file"))).toBe(true);
+    try {
+      mkdirSync(join(at.root, "dir"));
+      writeFileSync(join(at.root, "dir/made-again"), "inside", { flag: "wx" });
+    } catch (error) {
+      if (!isAboutTheFile(error)) throw error;
+      rmSync(join(outside, "made-again"), { force: true });
+    }
+  }
+});

@@ -1,0 +1,101 @@
+/** Organisations, tokens and cookies for tests of the Worker. */
+import { createHash, randomBytes } from "node:crypto";
+import { newId } from "#protocol/ids.ts";
+import { SECRETS, type WorkerUnderTest } from "./worker-under-test.ts";
+
+export type Json = Record<string, unknown>;
+export type Caller = {
+  organizationId: string;
+  token: string;
+  /** Requests as JSON with the service token. */
+  call<T = Json>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer<T>>;
+};
+export type Answer<T = Json> = { status: number; body: T; headers: Headers };
+
+export async function bootstrap(worker: WorkerUnderTest, mint: string[] = ["serviceToken"]) {
+  const response = await worker.fetch("/api/bootstrap", {
+    method: "POST",
+    headers: { authorization: `Bearer ${SECRETS.BOOTSTRAP_TOKEN}`, "content-type": "application/json" },
+    body: JSON.stringify({ mint }),
+  });
+  if (response.status !== 200) throw new Error(`bootstrap: ${response.status} ${await response.text()}`);
+  return (await response.json()) as {
+    organizationId: string;
+    signInUrl: string;
+    serviceToken: string;
+    joinToken: string;
+  };
+}
+
+/** An administrator's service token of the first organisation. */
+export async function firstCaller(worker: WorkerUnderTest): Promise<Caller> {
+  const { organizationId, serviceToken } = await bootstrap(worker);
+  return caller(worker, organizationId, serviceToken);
+}
+
+/** Another organisation, with a service token of the given role. */
+export async function otherCaller(worker: WorkerUnderTest, role = "admin"): Promise<Caller> {
+  const organizationId = newId("org");
+  await worker.sql(
+    "insert into organizations (id, name, created_at) values (?, 'Other', ?)",
+    organizationId,
+    Date.now(),
+  );
+  return addCaller(worker, organizationId, role);
+}
+
+export async function addCaller(worker: WorkerUnderTest, organizationId: string, role: string): Promise<Caller> {
+  const token = `gst_${randomBytes(32).toString("base64url")}`;
+  await worker.sql(
+    "insert into service_tokens (id, token_hash, organization_id, name, role, created_by, created_at) values (?,?,?,?,?,?,?)",
+    newId("tok"),
+    sha256(token),
+    organizationId,
+    `${role} token`,
+    role,
+    "test",
+    Date.now(),
+  );
+  return caller(worker, organizationId, token);
+}
+
+/** Signs in with the link of the first owner; answers the `Cookie` header's value. */
+export async function ownerCookie(worker: WorkerUnderTest): Promise<string> {
+  const { signInUrl } = await bootstrap(worker);
+  const response = await worker.fetch("/api/sign-in", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ token: new URL(signInUrl).searchParams.get("token") }),
+  });
+  const cookie = response.headers.getSetCookie()[0]?.split(";")[0];
+  if (!cookie) throw new Error(`sign-in: ${response.status}`);
+  return cookie;
+}
+
+export function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function caller(worker: WorkerUnderTest, organizationId: string, token: string): Caller {
+  return {
+    organizationId,
+    token,
+    async call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+      const response = await worker.fetch(path, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...headers,
+        },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+      return { status: response.status, body: await readBody<T>(response), headers: response.headers };
+    },
+  };
+}
+
+async function readBody<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  return (text.startsWith("{") ? JSON.parse(text) : { text }) as T;
+}

@@ -1,0 +1,74 @@
+/** The real daemon as a process of its own, as an operator runs it, and the commands beside it. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const cli = join(import.meta.dirname, "../../executor-host/cli/gantry.mjs");
+
+export type Finished = { code: number | null; stdout: string; stderr: string };
+
+export class HostFolder {
+  readonly dir = mkdtempSync(join(tmpdir(), "gh-"));
+  readonly env: NodeJS.ProcessEnv;
+
+  constructor(env: NodeJS.ProcessEnv = {}) {
+    this.env = { PATH: process.env.PATH, HOME: this.dir, GANTRY_STATE: this.dir, ...env };
+  }
+
+  /** Runs one command to its end. */
+  async gantry(args: string[], stdin?: string): Promise<Finished> {
+    const child = this.#spawn(args);
+    child.stdin?.end(stdin ?? "");
+    let stdout = "";
+    let stderr = "";
+    child.stdout?.on("data", (data) => (stdout += data));
+    child.stderr?.on("data", (data) => (stderr += data));
+    const [code] = await once(child, "close");
+    return { code, stdout, stderr };
+  }
+
+  /** Starts the daemon; its log goes to `log`. */
+  daemon(args: string[] = []): ChildProcess & { log: string[] } {
+    const child = this.#spawn(["host", "run", ...args]);
+    const log: string[] = [];
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => log.push(text));
+    return Object.assign(child, { log });
+  }
+
+  /** Ends what a killed daemon left running: the worker processes named in this folder. */
+  remove(): void {
+    const run = join(this.dir, "run");
+    for (const name of safeList(run)) {
+      const record = join(run, name, "worker.json");
+      try {
+        process.kill(-JSON.parse(readFileSync(record, "utf8")).pid, "SIGKILL");
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code;
+        if (code !== "ESRCH" && code !== "ENOENT") throw error;
+      }
+    }
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  #spawn(args: string[]): ChildProcess {
+    return spawn(process.execPath, [cli, ...args], { env: this.env, stdio: ["pipe", "pipe", "pipe"] });
+  }
+}
+
+export async function killed(child: ChildProcess, signal: NodeJS.Signals = "SIGKILL"): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const ended = once(child, "exit");
+  child.kill(signal);
+  return (await ended)[0];
+}
+
+function safeList(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}

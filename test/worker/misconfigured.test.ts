@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { routeTable } from "../support/route-table.ts";
+import { SECRETS, startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+
+/** A Worker that was deployed without one of its secrets opens nothing, and says which one [R-1.11]. */
+describe("without SIGNING_KEY", () => {
+  let worker: WorkerUnderTest;
+  beforeAll(async () => {
+    const { SIGNING_KEY: _forgotten, ...rest } = SECRETS;
+    worker = await startWorker(rest);
+  });
+  afterAll(() => worker.close());
+
+  test.each(routeTable().map(({ method, path }) => [method, path]))("%s %s answers 503", async (method, path) => {
+    const address = path.replace(/:\w+(?:\{[^}]*\})?/g, "x");
+    const response = await worker.fetch(address, {
+      method,
+      headers: { authorization: `Bearer ${SECRETS.BOOTSTRAP_TOKEN}` },
+    });
+    expect(response.status).toBe(503);
+    const body = (await response.json()) as { message: string };
+    expect(body).toMatchObject({ ok: false, reason: "misconfigured" });
+    expect(body.message).toContain("SIGNING_KEY");
+  });
+
+  test("is loud in the logs", async () => {
+    await worker.fetch("/healthz");
+    const loud = worker.harness
+      .getLogs()
+      .filter(({ level, message }) => level === "error" && message.includes("misconfigured"));
+    expect(loud.length).toBeGreaterThan(0);
+    expect(loud[0]?.message).toContain("SIGNING_KEY");
+  });
+});

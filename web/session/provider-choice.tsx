@@ -1,0 +1,104 @@
+/** Which agent carries the prompt out. What no host has ready cannot be chosen, and says why and what to do. */
+import { ChevronDown } from "lucide-react";
+import { useState } from "react";
+import type { HostRecord } from "#protocol/http.ts";
+import { PROVIDERS, type Provider } from "#protocol/vocabulary.ts";
+import { useHosts } from "../hosts/host-queries.ts";
+import { Button } from "../ui/button.tsx";
+import { cx } from "../ui/cx.ts";
+import { Menu, MenuRadio, MenuRadioGroup } from "../ui/menu.tsx";
+import { PROVIDER_NAME, ProviderIcon } from "../ui/provider-icon.tsx";
+
+export type Choice = { provider: Provider; model: string; set(provider: Provider, model: string): void };
+
+/** `fallback`: what the session used last. */
+export function useProviderChoice(place: string, fallback: Provider | undefined): Choice {
+  const [picked, setPicked] = useState<{ place: string; provider: Provider; model: string }>();
+  const { data } = useHosts();
+  const mine = picked?.place === place ? picked : undefined;
+  return {
+    provider: mine?.provider ?? fallback ?? firstReady(data ?? []),
+    model: mine?.model ?? "",
+    set: (provider, model) => setPicked({ place, provider, model }),
+  };
+}
+
+type Standing = { ready: true } | { ready: false; reason: string; fix?: string };
+
+export function providerStanding(provider: Provider, hosts: readonly HostRecord[]): Standing {
+  const facts = hosts
+    .filter((host) => host.status === "online")
+    .flatMap((host) => host.facts?.providers[provider] ?? []);
+  if (facts.some((fact) => fact.state === "ready")) return { ready: true };
+  const [fact] = facts;
+  if (fact) return { ready: false, reason: fact.reason ?? "Not ready on any host.", fix: fact.fix };
+  return {
+    ready: false,
+    reason: hosts.some((host) => host.status === "online") ? "No host offers it." : "No host is online.",
+  };
+}
+
+function firstReady(hosts: readonly HostRecord[]): Provider {
+  return PROVIDERS.find((provider) => providerStanding(provider, hosts).ready) ?? "scripted";
+}
+
+export function ProviderChoice({ choice, tight = false }: { choice: Choice; tight?: boolean }) {
+  const { data: hosts } = useHosts();
+  return (
+    <>
+      <Menu
+        label="Agent"
+        trigger={
+          <Button
+            look="quiet"
+            size="small"
+            aria-label={`Agent: ${PROVIDER_NAME[choice.provider]}`}
+            className="min-w-0 shrink ps-1"
+          >
+            <ProviderIcon provider={choice.provider} className="size-5" />
+            <span className="truncate">{PROVIDER_NAME[choice.provider]}</span>
+            <ChevronDown size={13} className="shrink-0" />
+          </Button>
+        }
+      >
+        <MenuRadioGroup value={choice.provider} onValueChange={(value) => choice.set(value as Provider, choice.model)}>
+          {PROVIDERS.map((provider) => (
+            <ProviderOption key={provider} provider={provider} hosts={hosts} />
+          ))}
+        </MenuRadioGroup>
+      </Menu>
+      {choice.provider !== "scripted" && (
+        <input
+          value={choice.model}
+          onChange={(event) => choice.set(choice.provider, event.target.value)}
+          aria-label="Model (optional)"
+          placeholder="Default model"
+          spellCheck={false}
+          className={cx(
+            "h-7 w-32 min-w-0 rounded-lg bg-transparent px-2 text-[0.8125rem] hover:bg-line/60 focus:bg-sunken pointer-coarse:text-base",
+            tight && "max-sm:hidden",
+          )}
+        />
+      )}
+    </>
+  );
+}
+
+/** Without knowledge of the hosts nothing is forbidden: the session will say what is missing. */
+function ProviderOption({ provider, hosts }: { provider: Provider; hosts: readonly HostRecord[] | undefined }) {
+  const standing: Standing = hosts ? providerStanding(provider, hosts) : { ready: true };
+  return (
+    <MenuRadio value={provider} disabled={!standing.ready}>
+      <ProviderIcon provider={provider} className={standing.ready ? "" : "opacity-50"} />
+      <span className="min-w-0">
+        <span className={standing.ready ? "" : "text-ink-soft"}>{PROVIDER_NAME[provider]}</span>
+        {!standing.ready && (
+          <span className="block text-ink-soft text-xs">
+            {standing.reason}
+            {standing.fix && <span className="block break-words">{standing.fix}</span>}
+          </span>
+        )}
+      </span>
+    </MenuRadio>
+  );
+}

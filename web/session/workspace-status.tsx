@@ -1,0 +1,112 @@
+/** Where the work is and whether it is safe, in the words of the events and never better than them. */
+import { CloudAlert, CloudCheck, CloudOff } from "lucide-react";
+import { memo } from "react";
+import type { HostRecord } from "#protocol/http.ts";
+import type { WorkerView, WorkspaceView } from "#protocol/session-view.ts";
+import type { HostStatus } from "#protocol/vocabulary.ts";
+import { byteSize, clockTime, plural } from "../format.ts";
+import { useHosts } from "../hosts/host-queries.ts";
+import { RelativeTime } from "../ui/relative-time.tsx";
+import { type DotTone, StatusDot } from "../ui/status-dot.tsx";
+
+const WORKER_TEXT: Readonly<Record<WorkerView["state"], string>> = {
+  cold: "Not started",
+  starting: "Starting",
+  active: "Running",
+  stopping: "Saving and stopping",
+  stopped: "Stopped, files kept warm",
+};
+const WORKER_TONE: Readonly<Record<WorkerView["state"], DotTone>> = {
+  cold: "off",
+  starting: "busy",
+  active: "good",
+  stopping: "busy",
+  stopped: "off",
+};
+const AWAY: readonly HostStatus[] = ["offline", "disabled", "failed"];
+
+type Props = { worker: WorkerView; workspace: WorkspaceView; running: boolean; hostConnected: boolean };
+
+export const WorkspaceStatus = memo(function WorkspaceStatus({ worker, workspace, running, hostConnected }: Props) {
+  const { data: hosts } = useHosts();
+  const hostId = worker.state === "cold" ? undefined : worker.hostId;
+  const host = hosts?.find((each) => each.id === hostId);
+  return (
+    <div className="flex flex-col gap-2.5 text-sm">
+      <Saved workspace={workspace} />
+      <p className="flex items-center gap-2.5">
+        <StatusDot tone={WORKER_TONE[worker.state]} className="mx-[3px]" />
+        <span className="min-w-0">
+          {WORKER_TEXT[worker.state]}
+          {hostId && <span className="text-ink-soft"> on {host?.name ?? hostId}</span>}
+          {worker.detail && <span className="block text-ink-soft text-xs">{worker.detail}</span>}
+        </span>
+      </p>
+      <HostAway host={host} cutOff={running && !hostConnected && worker.state === "active"} />
+    </div>
+  );
+});
+
+function Saved({ workspace: { snapshotId, syncedAt, files, bytes, failure } }: { workspace: WorkspaceView }) {
+  if (failure) {
+    return (
+      <div className="flex items-start gap-2.5 text-warn" role="status">
+        <CloudAlert size={16} className="mt-0.5 shrink-0" aria-hidden />
+        <span className="min-w-0 break-words">
+          Not saved
+          <span className="block break-words text-ink">{failure.reason}</span>
+          <span className="block text-xs">
+            Attempt {failure.attempt}
+            {failure.nextAt ? `, retrying at ${clockTime(failure.nextAt)}` : ""}
+            {syncedAt ? `. Last saved at ${clockTime(syncedAt)}` : ". Nothing has been saved yet"}
+          </span>
+        </span>
+      </div>
+    );
+  }
+  if (!snapshotId || syncedAt === undefined) {
+    return (
+      <p className="flex items-center gap-2.5 text-ink-soft">
+        <CloudOff size={16} className="shrink-0" aria-hidden /> No snapshot yet
+      </p>
+    );
+  }
+  return (
+    <p className="flex items-start gap-2.5">
+      <CloudCheck size={16} className="mt-0.5 shrink-0 text-good" aria-hidden />
+      <span>
+        Saved <RelativeTime at={syncedAt} />
+        <span className="block text-ink-soft text-xs">
+          {plural(files ?? 0, "file")}
+          {bytes !== undefined ? `, ${byteSize(bytes)}` : ""}
+        </span>
+      </span>
+    </p>
+  );
+}
+
+/** An absent host is not an empty session. */
+function HostAway({ host, cutOff }: { host: HostRecord | undefined; cutOff: boolean }) {
+  if (host && AWAY.includes(host.status)) {
+    return (
+      <p role="status" className="rounded-lg bg-warn-wash px-3 py-2 text-sm">
+        Host {host.name} is {host.status}
+        {host.lastSeenAt ? (
+          <>
+            {" "}
+            since {clockTime(host.lastSeenAt)} (<RelativeTime at={host.lastSeenAt} />)
+          </>
+        ) : null}
+        , the session is kept.
+      </p>
+    );
+  }
+  if (cutOff) {
+    return (
+      <p role="status" className="rounded-lg bg-warn-wash px-3 py-2 text-sm">
+        The host is not connected right now. What it does meanwhile arrives when it is back.
+      </p>
+    );
+  }
+  return null;
+}

@@ -1,0 +1,118 @@
+import { Link } from "@tanstack/react-router";
+import { CircleHelp, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
+import { useState } from "react";
+import { api } from "../api.ts";
+import { useMe } from "../sign-in/use-me.ts";
+import { Button, IconButton } from "../ui/button.tsx";
+import { showOverlay } from "../ui/overlay.ts";
+import { MOD } from "../ui/shortcuts.ts";
+import { ThemeToggle } from "../ui/theme-toggle.tsx";
+import { toastError } from "../ui/toast.tsx";
+import { useSettled } from "../ui/use-settled.ts";
+import { useSessions } from "./session-queries.ts";
+import { SessionRow } from "./session-row.tsx";
+
+const SEARCH_AFTER_MS = 250;
+
+export function Sidebar() {
+  const [wanted, setWanted] = useState("");
+  return (
+    <>
+      <div className="flex h-13 shrink-0 items-center justify-between ps-4 pe-2">
+        <Link to="/" className="flex items-center gap-2 rounded-md font-semibold">
+          <img src="/icon.svg" alt="" className="size-6" /> Gantry
+        </Link>
+        <ThemeToggle />
+      </div>
+      <div className="flex flex-col gap-2 px-3 pb-2">
+        <Link
+          to="/"
+          title={`New session (${MOD} Shift O)`}
+          className="flex h-9 items-center gap-2 rounded-lg border border-line-strong bg-surface px-3 font-medium text-sm hover:border-accent pointer-coarse:h-11"
+        >
+          <MessageSquarePlus size={16} className="text-accent" aria-hidden /> New session
+        </Link>
+        <label className="flex h-8 items-center gap-2 rounded-lg px-3 text-ink-soft focus-within:bg-surface focus-within:text-ink hover:bg-line/50 pointer-coarse:h-11">
+          <Search size={15} aria-hidden />
+          <input
+            type="search"
+            aria-label="Search sessions"
+            placeholder="Search"
+            value={wanted}
+            onChange={(event) => setWanted(event.target.value)}
+            className="w-full min-w-0 bg-transparent text-sm outline-none pointer-coarse:text-base"
+          />
+        </label>
+      </div>
+      <SessionList wanted={wanted} />
+      <SidebarFooter />
+    </>
+  );
+}
+
+function SessionList({ wanted }: { wanted: string }) {
+  const { sessions, isPending, isError, error, hasNextPage, fetchNextPage, isFetchingNextPage, refetch } = useSessions(
+    useSettled(wanted.trim(), SEARCH_AFTER_MS),
+  );
+  const words = wanted.trim().toLowerCase();
+  const shown = words ? sessions.filter((session) => session.title.toLowerCase().includes(words)) : sessions;
+  return (
+    <div className="min-h-0 flex-1 overflow-y-auto px-2 py-1">
+      {isPending && <p className="breathe px-2 py-3 text-ink-soft text-sm">Loading…</p>}
+      {isError && sessions.length === 0 && (
+        <div className="px-2 py-3 text-sm">
+          <p className="text-ink-soft">{error.message}</p>
+          <Button size="small" className="mt-2" onClick={() => void refetch()}>
+            Try again
+          </Button>
+        </div>
+      )}
+      {!isPending && !isError && shown.length === 0 && (
+        <p className="px-2 py-3 text-ink-soft text-sm">
+          {words ? "No session is called that." : "No sessions yet. Your first prompt starts one."}
+        </p>
+      )}
+      <ul className="flex flex-col gap-0.5">
+        {shown.map((session) => (
+          <SessionRow key={session.id} session={session} />
+        ))}
+      </ul>
+      {hasNextPage && (
+        <Button
+          look="quiet"
+          size="small"
+          className="mx-auto mt-2 flex"
+          disabled={isFetchingNextPage}
+          onClick={() => void fetchNextPage()}
+        >
+          Show older
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function SidebarFooter() {
+  const { data: me } = useMe();
+  const signOut = (): void => {
+    api.signOut().then(() => location.assign("/"), toastError);
+  };
+  return (
+    <div className="flex shrink-0 items-center gap-1 border-t px-2 py-2">
+      <Link
+        to="/hosts"
+        className="flex h-8 items-center gap-2 rounded-lg px-2.5 text-ink-soft text-sm hover:bg-line/60 hover:text-ink pointer-coarse:h-10"
+        activeProps={{ className: "bg-line/60 text-ink" }}
+      >
+        <Server size={16} aria-hidden /> Hosts
+      </Link>
+      <span className="min-w-0 flex-1 truncate text-end text-ink-soft text-xs">{me?.name}</span>
+      <IconButton label="Keyboard shortcuts" onClick={() => showOverlay("help")}>
+        <CircleHelp size={16} />
+      </IconButton>
+      <IconButton label="Sign out" onClick={signOut}>
+        <LogOut size={16} />
+      </IconButton>
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+/** Runs and human-loop requests in the index that the session objects keep up to date. */
+import { and, asc, eq, isNull } from "drizzle-orm";
+import type { z } from "zod";
+import type { pendingRequest, RunRecord } from "#protocol/http.ts";
+import { hosts, humanLoop, runs } from "../../migrations/schema.ts";
+import type { Env } from "../env.ts";
+import { database } from "./database.ts";
+
+const MAX_PENDING = 500;
+
+export async function findRun(
+  env: Pick<Env, "DB">,
+  organizationId: string,
+  runId: string,
+): Promise<RunRecord | undefined> {
+  const [row] = await database(env)
+    .select()
+    .from(runs)
+    .where(and(eq(runs.organizationId, organizationId), eq(runs.id, runId)));
+  if (!row) return undefined;
+  const { organizationId: _own, version: _v, ...record } = row;
+  return withoutNulls(record);
+}
+
+/** Everything of an organisation that waits for a person, the oldest first. */
+export async function pendingRequests(
+  env: Pick<Env, "DB">,
+  organizationId: string,
+): Promise<z.infer<typeof pendingRequest>[]> {
+  const rows = await database(env)
+    .select()
+    .from(humanLoop)
+    .where(and(eq(humanLoop.organizationId, organizationId), isNull(humanLoop.resolvedAt)))
+    .orderBy(asc(humanLoop.requestedAt), asc(humanLoop.id))
+    .limit(MAX_PENDING);
+  return rows.map(({ id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt, expiresAt }) =>
+    withoutNulls({ id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt, expiresAt }),
+  );
+}
+
+/** The pools that an organisation has hosts in. */
+export async function poolsOf(env: Pick<Env, "DB">, organizationId: string): Promise<string[]> {
+  const rows = await database(env)
+    .selectDistinct({ pool: hosts.pool })
+    .from(hosts)
+    .where(and(eq(hosts.organizationId, organizationId), isNull(hosts.revokedAt)));
+  return rows.map(({ pool }) => pool);
+}
+
+type WithoutNulls<T> = { [K in keyof T as null extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as null extends T[K] ? K : never]?: NonNullable<T[K]>;
+};
+
+/** SQL says null where JSON leaves a field out. */
+export function withoutNulls<T extends object>(row: T): WithoutNulls<T> {
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as WithoutNulls<T>;
+}

@@ -1,0 +1,58 @@
+/** Making a session, on its own or with its first run. */
+import { eq } from "drizzle-orm";
+import type { z } from "zod";
+import type { createSessionBody } from "#protocol/http.ts";
+import { derivedId, newId } from "#protocol/ids.ts";
+import type { SessionView } from "#protocol/session-view.ts";
+import { organizations } from "../../migrations/schema.ts";
+import { type AppContext, commandContext, idempotencyKey } from "../context.ts";
+import { database } from "../db/database.ts";
+import { refuse, unwrap } from "../errors.ts";
+import { type SessionStub, sessionObject } from "../objects.ts";
+
+const DEFAULT_TITLE = "New session";
+
+/**
+ * Creates a session of the principal's organisation. With an Idempotency-Key the id follows from the key, so that the
+ * same request twice finds the session that the first one made.
+ * @param known the id when something else decides it
+ * @throws Refused what the object refuses
+ */
+export async function createSession(
+  c: AppContext,
+  { title = DEFAULT_TITLE, provider, vmMode, appId, projectId }: z.output<typeof createSessionBody>,
+  known?: string,
+): Promise<{ sessionId: string; session: SessionStub; view: SessionView }> {
+  if (appId !== undefined) refuse("app_unknown", "there is no such app", { appId });
+  if (projectId !== undefined) refuse("project_unknown", "there is no such project", { projectId });
+  const { organizationId, id: principalId } = c.var.principal;
+  const key = await idempotencyKey(c);
+  const sessionId =
+    known ?? (key === undefined ? newId("ses") : await derivedId("ses", organizationId, principalId, key));
+  const defaults = await organizationDefaults(c);
+  const session = sessionObject(c.env, organizationId, sessionId);
+  const command = await commandContext(c);
+  const { view } = unwrap(
+    await session.create(
+      {
+        sessionId,
+        organizationId,
+        title,
+        provider: provider ?? defaults.provider,
+        vmMode: vmMode ?? defaults.vmMode,
+      },
+      // Its own id: with a first run, the caller's key is the id of the prompt.
+      { ...command, commandId: `${command.commandId}#create` },
+    ),
+  );
+  return { sessionId, session, view };
+}
+
+async function organizationDefaults(c: AppContext) {
+  const [row] = await database(c.env)
+    .select({ provider: organizations.defaultProvider, vmMode: organizations.defaultVmMode })
+    .from(organizations)
+    .where(eq(organizations.id, c.var.principal.organizationId));
+  if (!row) throw new Error("a principal's organisation is missing");
+  return row;
+}

@@ -1,0 +1,80 @@
+/** A new session that begins with the files of another one, as they were in any of its snapshots. */
+import { Hono } from "hono";
+import { z } from "zod";
+import { sessionSummary } from "#protocol/http.ts";
+import { derivedId, newId, sessionIdSchema } from "#protocol/ids.ts";
+import { LIMITS } from "#protocol/limits.ts";
+import { contentHashSchema } from "#protocol/snapshot.ts";
+import { summarize } from "#protocol/summary.ts";
+import { allow } from "../auth/allow.ts";
+import { type AppEnv, commandContext, idempotencyKey } from "../context.ts";
+import { recordAudit } from "../db/audit.ts";
+import { describe } from "../describe.ts";
+import { Refused, unwrap } from "../errors.ts";
+import { sessionObject } from "../objects.ts";
+import { forkSnapshot } from "../store/fork.ts";
+import { jsonBody, params } from "../validate.ts";
+import { newestOf, openShelf } from "./open-shelf.ts";
+
+const forkBody = z.object({
+  /** Absent: the newest one. */
+  snapshotId: contentHashSchema.optional(),
+  title: z.string().trim().min(1).max(LIMITS.titleChars).optional(),
+});
+const SUFFIX = " (fork)";
+
+export const forkRoutes = new Hono<AppEnv>().post(
+  "/:id/fork",
+  describe({
+    summary: "Start a new session from a snapshot of this one; the conversation begins anew",
+    tag: "sessions",
+    answers: {
+      201: {
+        description: "the new session; its first run finds the files of the snapshot",
+        schema: z.object({
+          session: sessionSummary,
+          forkedFrom: z.object({ sessionId: sessionIdSchema, snapshotId: contentHashSchema }),
+        }),
+      },
+    },
+    refusals: [404, 409, 410, 422],
+  }),
+  allow("sessions.write"),
+  params(z.object({ id: sessionIdSchema })),
+  jsonBody(forkBody),
+  async (c) => {
+    const { id: parentId } = c.req.valid("param");
+    const body = c.req.valid("json");
+    const { organizationId, id: principalId } = c.var.principal;
+    const { store, shelf, view } = await openShelf(c, parentId);
+    const snapshotId = body.snapshotId ?? newestOf(view);
+    const key = await idempotencyKey(c);
+    const sessionId =
+      key === undefined ? newId("ses") : await derivedId("ses", organizationId, principalId, "fork", parentId, key);
+    const forked = await forkSnapshot(store, shelf, { organizationId, sessionId }, snapshotId);
+    if (!forked.ok) throw new Refused(forked);
+    const forkedFrom = { sessionId: parentId, snapshotId };
+    const { ok: _, ...snapshot } = forked;
+    const title = body.title ?? view.title.slice(0, LIMITS.titleChars - SUFFIX.length) + SUFFIX;
+    const command = await commandContext(c);
+    const created = unwrap(
+      await sessionObject(c.env, organizationId, sessionId).create(
+        {
+          sessionId,
+          organizationId,
+          title,
+          provider: view.provider,
+          vmMode: view.vmMode,
+          fork: { forkedFrom, snapshot },
+        },
+        { ...command, commandId: `${command.commandId}#fork` },
+      ),
+    );
+    await recordAudit(c, {
+      action: "sessions.fork",
+      target: `${parentId}@${snapshotId} -> ${sessionId}`,
+      allowed: true,
+    });
+    return c.json({ session: summarize(created.view), forkedFrom }, 201);
+  },
+);

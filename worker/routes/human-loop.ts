@@ -1,0 +1,63 @@
+/** What waits for a person, and the answer to it. */
+import { Hono } from "hono";
+import { z } from "zod";
+import { pendingRequest, replyBody } from "#protocol/http.ts";
+import { sessionIdSchema, sessionOf } from "#protocol/ids.ts";
+import type { PendingRequest } from "#protocol/session-view.ts";
+import { allow } from "../auth/allow.ts";
+import { type AppEnv, commandContext } from "../context.ts";
+import { pendingRequests } from "../db/runs.ts";
+import { describe } from "../describe.ts";
+import { refuse, unwrap } from "../errors.ts";
+import { sessionObject } from "../objects.ts";
+import { jsonBody, query } from "../validate.ts";
+
+export const humanLoopRoutes = new Hono<AppEnv>()
+  .get(
+    "/pending",
+    describe({
+      summary: "Permission requests and questions that wait for a person",
+      tag: "human loop",
+      answers: {
+        200: {
+          description:
+            "of one session, from the session itself; of all sessions, from an index that may lag by a moment",
+          schema: z.object({ requests: z.array(pendingRequest) }),
+        },
+      },
+      refusals: [404, 410],
+    }),
+    allow("sessions.read"),
+    query(z.object({ sessionId: sessionIdSchema.optional() })),
+    async (c) => {
+      const { sessionId } = c.req.valid("query");
+      const { organizationId } = c.var.principal;
+      if (sessionId === undefined) return c.json({ requests: await pendingRequests(c.env, organizationId) });
+      const { view } = unwrap(await sessionObject(c.env, organizationId, sessionId).view());
+      return c.json({ requests: view.pending.map((request) => pendingOf(sessionId, request)) });
+    },
+  )
+  .post(
+    "/reply",
+    describe({
+      summary: "Answer a request; the first answer counts",
+      tag: "human loop",
+      answers: { 200: { description: "taken", schema: z.object({ ok: z.literal(true) }) } },
+      refusals: [404, 409, 410, 422],
+    }),
+    allow("human_loop.reply"),
+    jsonBody(replyBody),
+    async (c) => {
+      const reply = c.req.valid("json");
+      const sessionId = sessionOf(reply.requestId) ?? refuse("not_found", "there is no such request");
+      c.set("log", c.var.log.with({ sessionId }));
+      const session = sessionObject(c.env, c.var.principal.organizationId, sessionId);
+      unwrap(await session.reply(reply, await commandContext(c)));
+      return c.json({ ok: true as const });
+    },
+  );
+
+function pendingOf(sessionId: string, request: PendingRequest): z.infer<typeof pendingRequest> {
+  const { requestId, toolCallId: _call, ...rest } = request;
+  return { ...rest, id: requestId, sessionId };
+}

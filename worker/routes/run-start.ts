@@ -1,0 +1,105 @@
+/**
+ * Starting a run and staying with it.
+ *
+ *   session ── prompt ──→ { runId, cursor } ── /events after cursor, this run only ──→ SSE through, or one JSON answer
+ */
+import type { z } from "zod";
+import type { SessionEvent } from "#protocol/events.ts";
+import type { runResult, StartRunBody } from "#protocol/http.ts";
+import { LIMITS } from "#protocol/limits.ts";
+import type { PromptInput } from "#protocol/viewer.ts";
+import { type AppContext, commandContext } from "../context.ts";
+import { refuse, unwrap } from "../errors.ts";
+import { type SessionStub, sessionObject } from "../objects.ts";
+import { readSse, untilLeft } from "../sse.ts";
+import { createSession } from "./create-session.ts";
+import { openEvents } from "./session-events.ts";
+
+export type StartedRun = { session: SessionStub; sessionId: string; runId: string; cursor: number };
+type RunResult = z.infer<typeof runResult>;
+
+/** A stream that ends before its run is opened again where it ended; this often without any new event in between. */
+const FRUITLESS_READS = 5;
+const TITLE_CHARS = 80;
+
+/**
+ * Queues the run, in the named session or in a new one.
+ * @throws Refused what the session refuses
+ */
+export async function startRun(c: AppContext, body: StartRunBody): Promise<StartedRun> {
+  if (body.executionProfile !== undefined) {
+    refuse("execution_profile_unknown", "there is no such execution profile", {
+      executionProfile: body.executionProfile,
+    });
+  }
+  const { sessionId, session } = await sessionFor(c, body);
+  const { runId, cursor } = unwrap(await session.prompt(promptOf(body), await commandContext(c)));
+  c.set("log", c.var.log.with({ sessionId, runId }));
+  return { session, sessionId, runId, cursor };
+}
+
+async function sessionFor(c: AppContext, body: StartRunBody): Promise<{ sessionId: string; session: SessionStub }> {
+  if (body.sessionId !== undefined) {
+    return { sessionId: body.sessionId, session: sessionObject(c.env, c.var.principal.organizationId, body.sessionId) };
+  }
+  return createSession(c, { title: titleFrom(body.prompt), provider: body.provider });
+}
+
+/** The prompt as the session knows it. A time-out in the provider's options counts when the run itself names none. */
+export function promptOf(body: Omit<StartRunBody, "onDisconnect">): PromptInput {
+  const { prompt, provider, model, providerOptions, runTimeoutMs, retryOn } = body;
+  const optionMs = providerOptions?.timeoutMs;
+  const timeoutMs =
+    runTimeoutMs ?? (typeof optionMs === "number" && Number.isInteger(optionMs) && optionMs > 0 ? optionMs : undefined);
+  const input = { text: prompt, provider, model, providerOptions, timeoutMs, retryOn };
+  // Left out, not undefined: the same request has to look the same to the session's receipts.
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as PromptInput;
+}
+
+/** The first line of a prompt, cut to a title. */
+export function titleFrom(prompt: string): string {
+  const line = (prompt.trim().split("\n", 1)[0] ?? "").replace(/\s+/g, " ").trim();
+  const title = line.length <= TITLE_CHARS ? line : `${line.slice(0, TITLE_CHARS - 1)}…`;
+  return title.slice(0, LIMITS.titleChars) || "New session";
+}
+
+export function runHeaders({ runId, sessionId }: Pick<StartedRun, "runId" | "sessionId">): Record<string, string> {
+  return { "x-run-id": runId, "x-session-id": sessionId };
+}
+
+/**
+ * The events of a run after its cursor, in order, up to and with its `run.finished`; fewer when the reader has left, or
+ * has that end already.
+ * @throws Refused `unavailable` when the stream keeps breaking; the run itself goes on
+ */
+export async function* followRun(run: StartedRun, left?: AbortSignal): AsyncGenerator<SessionEvent> {
+  const { session, sessionId, runId } = run;
+  let at = run.cursor;
+  for (let fruitless = 0; fruitless < FRUITLESS_READS; fruitless++) {
+    const body = await openEvents(session, { cursor: at, runId });
+    if (!body) return;
+    for await (const message of readSse(untilLeft(body, left))) {
+      const event = JSON.parse(message.data) as SessionEvent;
+      at = event.seq;
+      fruitless = 0;
+      yield event;
+      if (event.type === "run.finished") return;
+    }
+    if (left?.aborted) return;
+  }
+  return refuse("unavailable", "the run goes on, but its events cannot be read just now", { runId, sessionId });
+}
+
+/** Reads the run to its end. @throws Refused `unavailable` like followRun */
+export async function awaitRun(run: StartedRun): Promise<RunResult> {
+  const { runId, sessionId } = run;
+  const texts = new Map<string, string>();
+  for await (const event of followRun(run)) {
+    if (event.type === "message.stop") texts.set(event.data.messageId, event.data.text);
+    if (event.type !== "run.finished") continue;
+    const { outcome, reason, evidence, usage } = event.data;
+    const text = [...texts.values()].join("\n\n");
+    return { ok: outcome === "succeeded", runId, sessionId, outcome, reason, evidence, text, usage };
+  }
+  throw new Error("a run that nobody left has an end");
+}

@@ -1,0 +1,190 @@
+/**
+ * The store as hosts see it (durable/protocol/snapshot.ts). Each request asks the session whether this host may, under the
+ * epoch that it names; the bytes then pass straight between the host and R2.
+ */
+import { Hono } from "hono";
+import { z } from "zod";
+import { sessionIdSchema } from "#protocol/ids.ts";
+import { LIMITS } from "#protocol/limits.ts";
+import { commitResponse, contentHashSchema, missingRequest, missingResponse } from "#protocol/snapshot.ts";
+import { allow } from "../auth/allow.ts";
+import type { AppContext, AppEnv } from "../context.ts";
+import { describe } from "../describe.ts";
+import { Refused, refuse, unwrap } from "../errors.ts";
+import { type SessionStub, sessionObject } from "../objects.ts";
+import { packKey, type Shelf, snapshotKey } from "../store/keys.ts";
+import { r2Store } from "../store/r2.ts";
+import { parseRange } from "../store/range.ts";
+import { missingPacks, putPack, putSnapshot } from "../store/receive.ts";
+import { jsonBody, params, query } from "../validate.ts";
+
+const sessionPath = z.object({ sessionId: sessionIdSchema });
+const objectPath = sessionPath.extend({ hash: contentHashSchema });
+const epochQuery = z.object({ epoch: z.coerce.number().int().nonnegative().optional() });
+const commitQuery = z.object({
+  epoch: z.coerce.number().int().nonnegative(),
+  bytesSent: z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).default(0),
+  base: contentHashSchema.optional(),
+  durationMs: z.coerce.number().nonnegative().optional(),
+});
+/** Packed. A manifest with as many entries as may be takes 8 MB; it is held in memory whole. */
+const MANIFEST_UPLOAD_BYTES = 24 * 1024 * 1024;
+const stored = z.object({ stored: z.boolean() });
+
+export const storeRoutes = new Hono<AppEnv>()
+  .post(
+    "/:sessionId/packs/missing",
+    describe({
+      summary: "Which packs the store lacks",
+      tag: "hosts",
+      answers: { 200: { description: "those that have to be uploaded", schema: missingResponse } },
+      refusals: [404, 409],
+    }),
+    allow("host.link"),
+    params(sessionPath),
+    query(epochQuery),
+    jsonBody(missingRequest),
+    async (c) => {
+      const { shelf } = await enter(c, c.req.valid("param").sessionId, c.req.valid("query").epoch);
+      return c.json({ missing: await missingPacks(r2Store(c.env.STORE), shelf, c.req.valid("json").packs) });
+    },
+  )
+  .put(
+    "/:sessionId/packs/:hash",
+    describe({
+      summary: "Upload a pack; it counts once its bytes have its name",
+      tag: "hosts",
+      answers: {
+        200: { description: "it was already there", schema: stored },
+        201: { description: "stored", schema: stored },
+      },
+      refusals: [404, 409, 413, 422],
+    }),
+    allow("host.link"),
+    params(objectPath),
+    query(epochQuery),
+    async (c) => {
+      const { sessionId, hash } = c.req.valid("param");
+      const { shelf } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const body = boundedBody(c, LIMITS.packBytes);
+      const outcome = await putPack(r2Store(c.env.STORE), shelf, hash, body);
+      if (outcome === "corrupt") return refuse("pack_corrupt", "the bytes are not those that the name says");
+      return c.json({ stored: outcome === "stored" }, outcome === "stored" ? 201 : 200);
+    },
+  )
+  .get(
+    "/:sessionId/packs/:hash",
+    describe({
+      summary: "A pack's bytes, or a range of them",
+      tag: "hosts",
+      answers: { 200: { description: "the pack" }, 206: { description: "the range" } },
+      refusals: [404, 409],
+    }),
+    allow("host.link"),
+    params(objectPath),
+    query(epochQuery),
+    async (c) => {
+      const { sessionId, hash } = c.req.valid("param");
+      const { shelf } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const store = r2Store(c.env.STORE);
+      const key = packKey(shelf, hash);
+      const length = (await store.head(key))?.length;
+      if (length === undefined) return refuse("not_found", "there is no such pack");
+      const range = parseRange(c.req.header("range"), length);
+      if (range === "unsatisfiable") return unsatisfiable(length);
+      const object = await store.get(key, range);
+      if (object === undefined) return refuse("not_found", "there is no such pack");
+      const headers: Record<string, string> = {
+        "content-type": "application/octet-stream",
+        "content-length": String(object.length),
+      };
+      if (range === undefined) return new Response(object.body, { headers });
+      headers["content-range"] = `bytes ${range.offset}-${range.offset + range.length - 1}/${length}`;
+      return new Response(object.body, { status: 206, headers });
+    },
+  )
+  .post(
+    "/:sessionId/snapshots",
+    describe({
+      summary: "Commit a snapshot: its manifest, or the delta from that of `base`",
+      tag: "hosts",
+      answers: { 200: { description: "committed in the session", schema: commitResponse } },
+      refusals: [404, 409, 413, 422],
+    }),
+    allow("host.link"),
+    params(sessionPath),
+    query(commitQuery),
+    async (c) => {
+      const { epoch, bytesSent, base, durationMs } = c.req.valid("query");
+      const { shelf, session, hostId } = await enter(c, c.req.valid("param").sessionId, epoch);
+      boundedBody(c, MANIFEST_UPLOAD_BYTES);
+      const body = new Uint8Array(await c.req.arrayBuffer());
+      const put = await putSnapshot(r2Store(c.env.STORE), shelf, { body, ...(base === undefined ? {} : { base }) });
+      if (!put.ok) {
+        // These two ask for another request, they do not say that this one was wrong.
+        if (put.reason === "packs_missing" || put.reason === "base_unknown") return c.json(put, 409);
+        throw new Refused(put);
+      }
+      const { ok: _, ...snapshot } = put;
+      const committed = unwrap(
+        await session.commitSnapshot({
+          ...snapshot,
+          hostId,
+          epoch,
+          bytesSent,
+          traceId: c.var.traceId,
+          ...(durationMs === undefined ? {} : { durationMs }),
+        }),
+      );
+      return c.json({ snapshotId: committed.snapshotId });
+    },
+  )
+  .get(
+    "/:sessionId/snapshots/:hash",
+    describe({
+      summary: "A snapshot's manifest",
+      tag: "hosts",
+      answers: { 200: { description: "zstd" } },
+      refusals: [404, 409],
+    }),
+    allow("host.link"),
+    params(objectPath),
+    query(epochQuery),
+    async (c) => {
+      const { sessionId, hash } = c.req.valid("param");
+      const { shelf } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const object = await r2Store(c.env.STORE).get(snapshotKey(shelf, hash));
+      if (object === undefined) return refuse("not_found", "there is no such snapshot");
+      const headers = { "content-type": "application/zstd", "content-length": String(object.length) };
+      return new Response(object.body, { headers });
+    },
+  );
+
+/**
+ * The shelf of a session, once the session has said that this host may use it.
+ * @throws Refused with the session's reason (`stale_epoch`, `no_lease`, `not_found` …)
+ */
+async function enter(
+  c: AppContext,
+  sessionId: string,
+  epoch: number | undefined,
+): Promise<{ shelf: Shelf; session: SessionStub; hostId: string }> {
+  const { organizationId, id: hostId } = c.var.principal;
+  c.set("log", c.var.log.with({ sessionId }));
+  const session = sessionObject(c.env, organizationId, sessionId);
+  unwrap(await session.mayAccessStore(hostId, epoch));
+  return { shelf: { organizationId, sessionId }, session, hostId };
+}
+
+/** The request's body, of a length that is said and not too much; R2 takes no other. */
+function boundedBody(c: AppContext, maxBytes: number): ReadableStream {
+  const length = Number(c.req.header("content-length") ?? Number.NaN);
+  if (!Number.isSafeInteger(length) || c.req.raw.body === null) refuse("malformed", "send a body with Content-Length");
+  if (length > maxBytes) refuse("body_too_large", `at most ${maxBytes} bytes`);
+  return c.req.raw.body!;
+}
+
+export function unsatisfiable(size: number): Response {
+  const body = { ok: false, reason: "range_not_satisfiable", message: `there are ${size} bytes` };
+  return Response.json(body, { status: 416, headers: { "content-range": `bytes */${size}` } });
+}
