@@ -1,6 +1,7 @@
 /** The tables of a pool: hosts, the queue of requests, the leases. Rows in, rows out; what to do with them is decided elsewhere. */
 import { type HostFacts, hostFactsSchema } from "#protocol/messages.ts";
 import type { FleetLease, LeaseRequest } from "#protocol/objects.ts";
+import { upgrade } from "../shell/schema.ts";
 import type { Candidate, Waiting } from "./placement.ts";
 
 export type HostRow = {
@@ -20,7 +21,7 @@ export class FleetStore {
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
-    for (const statement of TABLES) this.#sql.exec(statement);
+    upgrade(storage, "fleet", TABLES);
   }
 
   /* ── identity ── */

@@ -1,5 +1,6 @@
 /** The folded view, stored now and then: a wake reads it and the tail after it, never the whole log. */
 import { applyEvent, emptyView, type SessionView } from "#protocol/session-view.ts";
+import { upgrade } from "../shell/schema.ts";
 import type { EventLog } from "./event-log.ts";
 
 /** Commits between two stored views. Each store is one row; each wake folds at most this many commits. */
@@ -13,9 +14,9 @@ export class Checkpoint {
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
-    this.#sql.exec(
+    upgrade(storage, "checkpoint", [
       "CREATE TABLE IF NOT EXISTS checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), identity TEXT NOT NULL, view TEXT NOT NULL)",
-    );
+    ]);
   }
 
   /** Who this object is and what it knows; undefined when it was never created. */

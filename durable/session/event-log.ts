@@ -7,6 +7,7 @@
  */
 import type { NewEvent, SessionEvent } from "#protocol/events.ts";
 import { LIMITS } from "#protocol/limits.ts";
+import { upgrade } from "../shell/schema.ts";
 
 type Row = { seq: number; first: number; events: string };
 /** Message number `n` of the host that holds the lease `epoch`. */
@@ -19,9 +20,9 @@ export class EventLog {
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
-    this.#sql.exec(
+    upgrade(storage, "log", [
       "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, epoch INTEGER, taken INTEGER, events TEXT NOT NULL)",
-    );
+    ]);
   }
 
   /**

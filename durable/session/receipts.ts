@@ -1,6 +1,7 @@
 /** Answers to commands, kept so that the same command twice has the effect of once (SPEC [S-2]). */
 import { createHash } from "node:crypto";
 import { type Rejection, reject } from "#protocol/objects.ts";
+import { upgrade } from "../shell/schema.ts";
 
 const KEPT = 2_000;
 
@@ -9,9 +10,9 @@ export class Receipts {
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
-    this.#sql.exec(
+    upgrade(storage, "receipts", [
       "CREATE TABLE IF NOT EXISTS receipt (n INTEGER PRIMARY KEY, command_id TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, answer TEXT NOT NULL)",
-    );
+    ]);
   }
 
   /** The first answer to this command; a rejection when the id was used for something else; undefined when it is new. */

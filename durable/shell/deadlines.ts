@@ -2,6 +2,8 @@
  * Many named deadlines over the one alarm of an object. They live in a table, so they survive eviction and restart;
  * the alarm is always at, or before, the earliest of them. An alarm that comes too early costs one look.
  */
+import { upgrade } from "./schema.ts";
+
 export class Deadlines {
   readonly #storage: DurableObjectStorage;
   /** What the alarm is set to, as far as this instance knows; undefined until it was read. */
@@ -10,7 +12,9 @@ export class Deadlines {
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
-    storage.sql.exec("CREATE TABLE IF NOT EXISTS deadline (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID");
+    upgrade(storage, "deadlines", [
+      "CREATE TABLE IF NOT EXISTS deadline (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
+    ]);
   }
 
   /** Grows whenever the alarm may have to be set anew. */

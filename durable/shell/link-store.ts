@@ -3,6 +3,7 @@
  * taken. One row per peer; numbering starts again when the epoch changes (PROTOCOL [P-12] to [P-17]).
  */
 import { plausibleAck, receive } from "#protocol/link.ts";
+import { upgrade } from "./schema.ts";
 
 export type LinkPosition = {
   epoch: number;
@@ -30,12 +31,10 @@ export class LinkStore {
   constructor(storage: DurableObjectStorage, storedElsewhere: (peer: string, epoch: number) => number = () => 0) {
     this.#sql = storage.sql;
     this.#storedElsewhere = storedElsewhere;
-    this.#sql.exec(
+    upgrade(storage, "link", [
       "CREATE TABLE IF NOT EXISTS link (peer TEXT PRIMARY KEY, epoch INTEGER NOT NULL, taken INTEGER NOT NULL, sent INTEGER NOT NULL) WITHOUT ROWID",
-    );
-    this.#sql.exec(
       "CREATE TABLE IF NOT EXISTS outgoing (peer TEXT, n INTEGER, body TEXT NOT NULL, PRIMARY KEY (peer, n)) WITHOUT ROWID",
-    );
+    ]);
   }
 
   /** A new lease: both sides count from 1 again, and what was meant for the old one is void. */

@@ -2,6 +2,8 @@
  * What an object owes to others (another object, D1): kept in a table until it was delivered, at least once. A later
  * entry under the same key replaces an earlier one that has not gone out yet.
  */
+import { upgrade } from "./schema.ts";
+
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
 
@@ -11,9 +13,9 @@ export class Outbox {
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
-    this.#sql.exec(
+    upgrade(storage, "outbox", [
       "CREATE TABLE IF NOT EXISTS outbox (key TEXT PRIMARY KEY, body TEXT NOT NULL, attempts INTEGER NOT NULL, at INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID",
-    );
+    ]);
   }
 
   /** Grows with every entry: something is owed that was not before. */
