@@ -3,32 +3,46 @@
  * failure, because a suite that silently stays out is worse than a red one. With arguments (`npm test -- test/protocol`):
  * only the test files that match.
  *
- * The last line is `N passed, N failed` or `N passed, N failed, N skipped`; a failed check counts as one failure.
+ * A file with a failure is run once more, alone. What passes then is not a failure of the program but of the test, which
+ * wants mending: it is named as unsteady. What failed is named, with its first words, right above the last line.
+ *
+ * The last line is `N passed, N failed`, with `, N skipped` and `, N unsteady` where there are any; a failed check counts
+ * as one failure.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { z } from "zod";
 import { dockerAvailable, ensureBaseImage } from "../../test/support/docker-image.ts";
 import { build } from "./build.ts";
 import { check } from "./check.ts";
 import { inRepository, repositoryDir } from "./repository.ts";
 
-type Count = { passed: number; failed: number; skipped: number; files: number };
+type Failure = { file: string; test: string; message: string };
+type Count = { passed: number; failed: number; skipped: number; files: number; failures: Failure[] };
 type Project = "unit" | "docker" | "e2e";
 
 const ci = process.env.CI === "true" || process.env.CI === "1";
 const resultSchema = z.object({
   numPassedTests: z.number(),
-  numFailedTests: z.number(),
   numPendingTests: z.number(),
   numTodoTests: z.number().default(0),
-  testResults: z.array(z.object({ status: z.string(), assertionResults: z.array(z.object({ status: z.string() })) })),
+  testResults: z.array(
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      message: z.string().default(""),
+      assertionResults: z.array(
+        z.object({ status: z.string(), fullName: z.string(), failureMessages: z.array(z.string()).nullish() }),
+      ),
+    }),
+  ),
 });
 
 async function main(args: string[]): Promise<void> {
-  const total: Count = { passed: 0, failed: 0, skipped: 0, files: 0 };
+  const total: Count = { passed: 0, failed: 0, skipped: 0, files: 0, failures: [] };
+  const unsteady: Failure[] = [];
   if (args.length === 0) total.failed += (await check((text) => process.stdout.write(text))).length;
 
   total.failed += await built();
@@ -37,7 +51,14 @@ async function main(args: string[]): Promise<void> {
     const reason = missing[project];
     if (reason === undefined) {
       const count = await runProject(project, args);
-      for (const key of ["passed", "failed", "skipped", "files"] as const) total[key] += count[key];
+      for (const key of ["passed", "skipped", "files"] as const) total[key] += count[key];
+      const again = await failedAlone(project, count);
+      const failing = new Set(again.failures.map(nameOf));
+      const passedAlone = count.failures.filter((failure) => !failing.has(nameOf(failure)));
+      unsteady.push(...passedAlone);
+      total.passed += passedAlone.length;
+      total.failed += again.failed;
+      total.failures.push(...again.failures);
       if (args.length === 0 && count.files === 0) {
         console.log(`The ${project} suite has no test file.`);
         total.failed++;
@@ -52,7 +73,28 @@ async function main(args: string[]): Promise<void> {
     total.failed++;
   }
   process.exitCode = total.failed === 0 ? 0 : 1;
-  console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
+  for (const failure of unsteady) console.log(`UNSTEADY (passed alone) ${described(failure)}`);
+  for (const failure of total.failures) console.log(`FAILED ${described(failure)}`);
+  const rest = [
+    total.skipped > 0 ? `, ${total.skipped} skipped` : "",
+    unsteady.length > 0 ? `, ${unsteady.length} unsteady` : "",
+  ];
+  console.log(`${total.passed} passed, ${total.failed} failed${rest.join("")}`);
+}
+
+const nameOf = ({ file, test }: Failure): string => `${file} > ${test}`;
+/** The test, and the first lines of what it said that are about our own code. */
+function described(failure: Failure): string {
+  const lines = failure.message.split("\n").filter((line) => line.trim() && !line.includes("node_modules"));
+  return [nameOf(failure), ...lines.slice(0, 6)].join("\n  ");
+}
+
+/** The files that failed, once more and nothing beside them. A run that failed without naming a test stays failed. */
+async function failedAlone(project: Project, count: Count): Promise<Pick<Count, "failed" | "failures">> {
+  if (count.failed === 0 || count.failures.length < count.failed) return count;
+  const files = [...new Set(count.failures.map(({ file }) => file))];
+  console.log(`Again, alone: ${files.join(", ")}`);
+  return runProject(project, [...files, "--no-file-parallelism"]);
 }
 
 /** Once, before test files would build side by side. */
@@ -116,18 +158,25 @@ async function runProject(project: Project, args: string[]): Promise<Count> {
 
 /** Counts tests, and one failure for each file that failed without a failed test, or for a run that failed without either. */
 function count(json: string | undefined, exitCode: number): Count {
-  if (json === undefined) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0, files: 0 };
+  if (json === undefined) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0, files: 0, failures: [] };
   const result = resultSchema.parse(JSON.parse(json));
-  const brokenFiles = result.testResults.filter(
-    ({ status, assertionResults }) => status === "failed" && !assertionResults.some((test) => test.status === "failed"),
-  ).length;
-  const failed = result.numFailedTests + brokenFiles;
+  const failures = result.testResults.flatMap(failuresOf);
+  const failed = failures.length;
   return {
     passed: result.numPassedTests,
     failed: failed === 0 && exitCode !== 0 ? 1 : failed,
     skipped: result.numPendingTests + result.numTodoTests,
     files: result.testResults.length,
+    failures,
   };
+}
+
+function failuresOf(result: z.infer<typeof resultSchema>["testResults"][number]): Failure[] {
+  const file = relative(repositoryDir, result.name);
+  const failed = result.assertionResults.filter((test) => test.status === "failed");
+  if (failed.length > 0)
+    return failed.map((test) => ({ file, test: test.fullName, message: test.failureMessages?.[0] ?? "" }));
+  return result.status === "failed" ? [{ file, test: "(the file itself)", message: result.message }] : [];
 }
 
 await main(process.argv.slice(2));
