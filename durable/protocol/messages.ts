@@ -101,7 +101,7 @@ export type ToHostControl = z.infer<typeof toHostControl>;
 export const fromHostData = z.discriminatedUnion("type", [
   /** Receipt: the host has the run on its own disk. From here on nothing may be delivered a second time. */
   z.object({ type: z.literal("run.accepted"), runId: id }),
-  /** The provider was started. Work may have happened from here on. */
+  /** The host is about to start the provider, and does so once this is acknowledged. Work may have happened from here on. */
   z.object({ type: z.literal("run.started"), runId: id }),
   z.object({
     type: z.literal("run.events"),

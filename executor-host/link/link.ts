@@ -116,6 +116,17 @@ export class Link<Out extends { type: string }> {
     return this.#exchange.until(() => this.#needs.outbox.after(0, 1).length === 0);
   }
 
+  /**
+   * Resolves when the peer has everything that was said so far, and only then: a link that has ended acknowledges nothing
+   * any more. @throws the signal's reason when it fires first
+   */
+  async heard(signal: AbortSignal): Promise<void> {
+    await this.drained();
+    if (this.#needs.outbox.after(0, 1).length > 0 && !signal.aborted)
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    signal.throwIfAborted();
+  }
+
   /** Says goodbye; what is not acknowledged stays on disk for the next time. */
   close(): void {
     this.#shut("closed");

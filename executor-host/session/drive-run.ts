@@ -1,10 +1,13 @@
 /**
  * One run on this host, from its receipt to its end:
  *
- *   accepted ─worker ready─► starting ─runner has it─► started ─events─► run.finished
- *       └────────────┴───────────────┴──────────────────┴──► run.aborted (with what is left in the spool before it)
+ *   accepted ─worker ready─► announced ─session has it─► starting ─runner has it─► started ─events─► run.finished
+ *       └────────────┴────────────┴────────────────────────┴──────────────────┴──► run.aborted (with what is left in the
+ *                                                                                  spool before it)
  *
- * `starting` is on disk before the runner is told, so that after a crash nobody takes a run for new that may have worked.
+ * `announced`: `run.started` is said, and the session has not confirmed it. The runner is told only afterwards, so that no
+ * other host is given a run that may have worked here (PROTOCOL [P-34]). `starting` is on disk before the runner is told,
+ * so that after a crash nobody takes a run for new that may have worked.
  */
 import type { RunEvent } from "#protocol/events.ts";
 import type { FromHostData } from "#protocol/messages.ts";
@@ -28,6 +31,8 @@ export type DriveNeeds = {
   transaction<T>(work: () => T): T;
   say(message: FromHostData): void;
   room(): Promise<void>;
+  /** Resolves when the session has stored everything that was said. @throws when the lease ends first */
+  heard(): Promise<void>;
   worker: {
     live(): LiveWorker | undefined;
     ensure(run: { runId: string; snapshotId: string | undefined }): Promise<LiveWorker>;
@@ -60,7 +65,7 @@ export async function driveRun(record: RunRecord, needs: DriveNeeds): Promise<vo
     const failure = error instanceof RunFailed ? error : preparationFailure(error);
     const known = needs.records.run(runId) ?? record;
     // Nothing of a run that was given up goes on in the dark; its spool is complete when the worker is gone.
-    const told = known.phase !== "accepted";
+    const told = mayHaveBegun(known.phase);
     if (told) await needs.worker.remove(0);
     const tail = told ? await spoolTail(needs.runDir, runId, known.lastN) : [];
     needs.signal.throwIfAborted();
@@ -85,7 +90,7 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
     if (needs.records.run(runId)?.stopReason !== undefined) changed.abort();
     deliveries?.kick();
   });
-  if (phase !== "accepted" && !needs.worker.live()) {
+  if (mayHaveBegun(phase) && !needs.worker.live()) {
     throw new RunFailed("container_failed", "The worker was gone when the host came back; the run may have done work.");
   }
   if (needs.records.run(runId)?.stopReason !== undefined) changed.abort();
@@ -113,6 +118,11 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
     signal: AbortSignal.any([signal, ended.signal]),
   });
   try {
+    if (!mayHaveBegun(phase)) {
+      if (phase === "accepted") announce(runId, needs);
+      await unlessStopped(() => needs.heard(), unwanted);
+    }
+    signal.throwIfAborted();
     if (phase !== "started") await start(run, needs, live, signal);
     deliveries.kick();
     await followRun({
@@ -151,11 +161,18 @@ async function start(run: RunRecord["run"], needs: DriveNeeds, live: LiveWorker,
       signal.throwIfAborted();
     }
   }
+  needs.records.setRunPhase(runId, "started");
+}
+
+function announce(runId: string, needs: DriveNeeds): void {
   needs.transaction(() => {
-    needs.records.setRunPhase(runId, "started");
+    needs.records.setRunPhase(runId, "announced");
     needs.say({ type: "run.started", runId });
   });
 }
+
+/** Whether the runner may have been told of the run. */
+const mayHaveBegun = (phase: RunRecord["phase"]): boolean => phase === "starting" || phase === "started";
 
 function store(needs: DriveNeeds, runId: string, frames: RunEvent[][], lastN: number): void {
   // After the lease there is nobody to tell, and no place to keep it.

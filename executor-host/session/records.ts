@@ -2,7 +2,8 @@
  * What this host knows of its leases on disk: a daemon that starts again reads it and goes on where it was killed.
  *
  *   lease       one per session: held → stopped (worker gone and saved, the release is on its way) → deleted
- *   run         accepted → starting (the runner is being told) → started → deleted when it has ended
+ *   run         accepted → announced (the session is told that it starts) → starting (the runner is being told) → started →
+ *               deleted when it has ended
  *   reply       answers of people, until the runner has taken them
  *   workspace   outlives the lease: which snapshot the files on this disk come from, and under which lease they were set up
  */
@@ -11,7 +12,7 @@ import type { Assignment, RunStart } from "#protocol/messages.ts";
 import type { Database } from "../database.ts";
 
 export type Lease = { assignment: Assignment; phase: "held" | "stopped"; stopReason: string | undefined };
-export type RunPhase = "accepted" | "starting" | "started";
+export type RunPhase = "accepted" | "announced" | "starting" | "started";
 export type RunRecord = {
   run: RunStart;
   phase: RunPhase;

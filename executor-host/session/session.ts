@@ -207,6 +207,7 @@ export class Session {
       transaction: (work) => host.database.transaction(work),
       say: (message) => this.#say(message),
       room: () => this.#link.room(),
+      heard: () => this.#link.heard(this.#end.signal),
       worker: this.#worker,
       verdict: () => this.#disk.verdict,
       cwd: this.assignment.vmMode === "process" ? paths.workspace : INSIDE.workspace,

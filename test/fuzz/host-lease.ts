@@ -11,7 +11,7 @@ import { type Act, scriptOf } from "./run-script.ts";
 
 export type RunDisk = {
   start: RunStart;
-  phase: "accepted" | "starting" | "started";
+  phase: "accepted" | "announced" | "starting" | "started";
   /** How much of its script is done. */
   done: number;
   stopWanted: boolean;
@@ -136,17 +136,19 @@ export class HostLease {
       return later(slow, "has the worker ready", () => {
         if (disk.worker !== "live") this.#say({ type: "worker.status", state: "active" });
         disk.worker = "live";
-        run.phase = "starting";
-        world.ledger.executed(this.#host.id, disk, run.start);
+        if (this.#host.offlineAtStart) this.#host.goOffline();
+        this.#host.offlineAtStart = false;
+        run.phase = "announced";
+        this.#say({ type: "run.started", runId });
         this.#next();
       });
     }
+    if (run.phase === "announced") return this.#begin(run, later);
     // The machine went down under it.
     if (disk.worker !== "live") return later(10, "finds the worker gone", () => this.#abort(run, "container_failed"));
     if (run.phase === "starting") {
       return later(random.int(5, 300), "has told the runner", () => {
         run.phase = "started";
-        this.#say({ type: "run.started", runId });
         this.#next();
       });
     }
@@ -155,6 +157,20 @@ export class HostLease {
     if (!act) return later(10, "ends the run", () => this.#finish(run, "succeeded"));
     if (act.do === "wait") return;
     later(act.afterMs, act.do, () => this.#act(run, act));
+  }
+
+  /** The runner is told once the session has stored that it will be (P-34). */
+  #begin(run: RunDisk, later: Later): void {
+    const { random, world } = this.#host;
+    if (run.stopWanted) return later(10, "gives the run up", () => this.#abort(run, "cancelled"));
+    if (this.dial.drained) {
+      return later(random.int(1, 20), "tells the runner", () => {
+        run.phase = "starting";
+        world.ledger.executed(this.#host.id, this.disk, run.start);
+        this.#next();
+      });
+    }
+    later(20, "waits to be heard", () => this.#next());
   }
 
   #act(run: RunDisk, act: Act): void {

@@ -25,6 +25,8 @@ export class Host {
   /** Standing still: what would have happened happens afterwards, in order. */
   #backlog: (() => void)[] | undefined;
   ready = true;
+  /** Loses touch in the moment in which it is about to start a run. */
+  offlineAtStart = false;
   /** Refuses offers with this probability. */
   moody = 0;
 
@@ -96,6 +98,11 @@ export class Host {
     this.#backlog = undefined;
     for (const dial of this.#allDials()) dial.wire?.resume();
     for (const work of backlog) this.world.agenda.after(0, `${this.id} goes on`, () => this.guarded(this.#life, work));
+  }
+
+  /** Nothing reaches it or comes from it until it dials again. */
+  goOffline(): void {
+    for (const dial of this.#allDials()) dial.wire?.goDark();
   }
 
   /** Its clock jumps: every link looks silent to it. */

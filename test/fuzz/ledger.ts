@@ -53,11 +53,8 @@ export class Ledger {
   readonly #seen = new Map<Watched, { instance: unknown; changes: number }>();
   readonly #spoken = new Map<string, number>();
   readonly #heard = new Map<string, number>();
-  /**
-   * Runs that were carried out again although an earlier attempt had begun, unheard, at a host that was then lost. The
-   * session cannot know that; such work is counted and not held against it.
-   */
-  repeatedUnheard = 0;
+  /** Runs that were carried out again after an earlier attempt had begun: they had all asked for it. */
+  repeatedOnWish = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -116,7 +113,11 @@ export class Ledger {
         `attempt ${run.attempt} of ${run.runId} was carried out at ${earlier} and at ${where}`,
       );
     this.#executions.set(key, where);
-    if (run.attempt > 1 && this.#executions.has(`${run.runId}/${run.attempt - 1}`)) this.repeatedUnheard++;
+    const again = Array.from({ length: run.attempt - 1 }, (_, before) => `${run.runId}/${before + 1}`);
+    if (!again.some((attempt) => this.#executions.has(attempt))) return;
+    const known = this.told.get(run.sessionId)?.view;
+    if (known && runById(known, run.runId)?.retryOn?.includes("host_lost")) this.repeatedOnWish++;
+    else this.#world.violation("S-24", `${run.runId} had begun already when ${where} began attempt ${run.attempt}`);
   }
 
   /** The runner has said one thing; the log has to have it once. */

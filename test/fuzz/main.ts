@@ -65,7 +65,7 @@ function report(outcomes: readonly Outcome[], steps: number, ms: number): void {
   console.log("faults");
   for (const [kind, count] of faultsOf(outcomes)) console.log(`  ${String(count).padStart(8)}  ${kind}`);
   console.log(
-    `repeated    ${sum(outcomes, ({ repeatedUnheard }) => repeatedUnheard)} runs whose start was not heard of before their host was lost`,
+    `repeated    ${sum(outcomes, ({ repeatedOnWish }) => repeatedOnWish)} runs that had begun, as they had asked with retryOn`,
   );
   console.log(`violations  ${broken(outcomes).length}`);
   for (const { seed, violations } of broken(outcomes))

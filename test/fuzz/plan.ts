@@ -55,12 +55,12 @@ const KINDS = {
     },
   ],
   "host clock jumps": [1, "fault", (world, target) => one(world.hosts, target).clockJump()],
-  "host offline": [
-    3,
+  "host offline": [3, "fault", (world, target) => one(world.hosts, target).goOffline()],
+  "host offline at its next start": [
+    1,
     "fault",
     (world, target) => {
-      const { control, data } = one(world.hosts, target).dials();
-      for (const dial of [control, ...data]) dial?.wire?.goDark();
+      one(world.hosts, target).offlineAtStart = true;
     },
   ],
   "control link cut": [3, "fault", (world, target) => one(world.hosts, target).dials().control?.wire?.cut()],

@@ -13,7 +13,8 @@ export type Outcome = {
   happenings: number;
   virtualMs: number;
   faults: Map<string, number>;
-  repeatedUnheard: number;
+  /** Runs that had begun and were repeated, as they had asked with `retryOn`. */
+  repeatedOnWish: number;
   violations: Violation[];
   trace: string[];
 };
@@ -69,7 +70,7 @@ export async function simulate(
     happenings,
     virtualMs: world.agenda.now - began,
     faults,
-    repeatedUnheard: ledger.repeatedUnheard,
+    repeatedOnWish: ledger.repeatedOnWish,
     violations,
     trace,
   };

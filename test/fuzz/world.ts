@@ -129,6 +129,7 @@ export class World {
     this.mood.slowStart = 0;
     for (const host of this.hosts) {
       host.moody = 0;
+      host.offlineAtStart = false;
       host.thaw();
       host.boot();
       if (!host.ready) {

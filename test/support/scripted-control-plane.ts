@@ -30,8 +30,9 @@ export class ScriptedPeer<In extends Message, Out extends Message> {
   /** What to do with the next connection's auth instead of welcoming it. */
   refuse: CloseName | undefined;
   refuseReason = "";
-  /** Whether messages are acknowledged as they come. */
+  /** Whether messages are acknowledged, as they come and with what is sent. */
   acknowledges = true;
+  #confirmed = 0;
   answersPings = true;
   #outbox: { n: number; text: string }[] = [];
   #socket: WebSocket | undefined;
@@ -48,7 +49,8 @@ export class ScriptedPeer<In extends Message, Out extends Message> {
   /** Says something; it is kept until the host has it. Answers its number. */
   send(message: Out): number {
     const n = ++this.sent;
-    const text = JSON.stringify({ n, ack: this.taken, message });
+    if (this.acknowledges) this.#confirmed = this.taken;
+    const text = JSON.stringify({ n, ack: this.#confirmed, message });
     this.#outbox.push({ n, text });
     if (this.#live) this.raw(text);
     return n;
@@ -60,6 +62,7 @@ export class ScriptedPeer<In extends Message, Out extends Message> {
   }
 
   acknowledge(): void {
+    this.#confirmed = this.taken;
     this.raw(JSON.stringify({ ack: this.taken }));
   }
 
@@ -90,7 +93,7 @@ export class ScriptedPeer<In extends Message, Out extends Message> {
 
   /** The server lost its state of this link, or a new lease began. */
   forget(): void {
-    this.taken = this.sent = 0;
+    this.taken = this.sent = this.#confirmed = 0;
     this.#outbox = [];
   }
 

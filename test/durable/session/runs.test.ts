@@ -143,6 +143,17 @@ test("[S-14] a host lost before the start: tried again, and given up with host_l
   expect(script.run(runId)).toMatchObject({ state: "finished", outcome: "failed", reason: "host_lost" });
 });
 
+test("[S-24] a run whose start was announced is not repeated, whatever was heard of it since", () => {
+  const { script, runId } = SessionScript.withRun("preparing");
+  expect(script.host({ type: "run.started", runId })).toMatchObject([{ type: "run.status", data: { state: "running" } }]);
+  // Said again after a restart of the host.
+  expect(script.host({ type: "run.started", runId })).toEqual([]);
+  script.effects = [];
+  script.do({ type: "lease_lost", epoch: script.view.epoch, reason: "silent" });
+  expect(script.run(runId)).toMatchObject({ state: "finished", outcome: "failed", reason: "host_lost" });
+  expect(script.took("ask_fleet")).toEqual([]);
+});
+
 test("[S-15] a host lost after the start fails the run, unless it opted into a retry", () => {
   const lost = SessionScript.withRun("running");
   lost.script.do({ type: "lease_lost", epoch: lost.script.view.epoch, reason: "silent" });

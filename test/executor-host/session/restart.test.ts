@@ -63,6 +63,25 @@ describe("a daemon that starts again [R-3.4]", () => {
     opened.resolve();
   });
 
+  test("[P-34] a daemon that ended before the session confirmed the start says it once and starts the run once", async () => {
+    const data = await under.lease();
+    data.acknowledges = false;
+    const run = runStart();
+    data.send({ type: "run.start", run });
+    await data.messages.next(({ type }) => type === "run.started");
+    const lost = under.engine.workers.all.at(-1);
+    await under.host.close();
+    // Even the worker may be gone: nothing has begun in it.
+    lost?.end({ exitCode: 1, outOfMemory: false });
+    data.acknowledges = true;
+    await under.launch();
+    const worker = await under.engine.workers.next((each) => each !== lost);
+    await worker.runner.calls.next(({ path }) => path.startsWith(`/provider-runs/${run.runId}/stream`));
+    expect(lost?.runner.started).toEqual([]);
+    expect(worker.runner.started).toHaveLength(1);
+    expect(data.messages.all.filter(({ type }) => type === "run.started")).toHaveLength(1);
+  });
+
   test("a stop and an answer that were taken before it died are delivered", async () => {
     const data = await under.lease();
     const { runId, worker } = await under.run();

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { newRunId } from "#protocol/ids.ts";
 import { WorkerStartError } from "../../../executor-host/container/port.ts";
 import { StoreError } from "../../../executor-host/workspace/port.ts";
 import { delta, finished, HostUnderTest, messageStop, runStart, SESSION, textOf } from "./host-under-test.ts";
@@ -24,6 +25,41 @@ describe("the path of a run", () => {
     expect(worker.runner.started[0]).toMatchObject({ runId, prompt: "say hello", model: "m", conversationId: "c" });
     expect(worker.runner.started[0]?.cwd).toBe(worker.spec.workspaceDir);
     await under.syncs.next();
+  });
+
+  test("[P-34] the runner is told only when the session has confirmed that the run starts", async () => {
+    const data = await under.lease();
+    data.acknowledges = false;
+    const run = runStart();
+    data.send({ type: "run.start", run });
+    await data.messages.next(({ type }) => type === "run.started");
+    const worker = under.engine.workers.all.at(-1);
+    // The host has heard a later message, and says so: by then a hasty one would have told the runner.
+    const other = data.send({ type: "run.stop", runId: newRunId(SESSION) });
+    await data.frames.next((text) => text !== "ping" && JSON.parse(text).ack >= other);
+    expect(worker?.runner.started).toEqual([]);
+    data.acknowledges = true;
+    data.acknowledge();
+    await worker?.runner.calls.next(({ path }) => path.startsWith(`/provider-runs/${run.runId}/stream`));
+    expect(worker?.runner.started).toHaveLength(1);
+  });
+
+  test("[P-34] a run that is stopped before the session has confirmed its start is never told to the runner", async () => {
+    const data = await under.lease();
+    data.acknowledges = false;
+    const run = runStart();
+    data.send({ type: "run.start", run });
+    await data.messages.next(({ type }) => type === "run.started");
+    data.send({ type: "run.stop", runId: run.runId });
+    expect(await data.messages.next(({ type }) => type === "run.aborted")).toMatchObject({ reason: "cancelled" });
+    data.acknowledges = true;
+    data.acknowledge();
+    const worker = under.engine.workers.all.at(-1);
+    expect(worker?.runner.started).toEqual([]);
+    // The worker stays: the next run starts on it.
+    const next = await under.run();
+    expect(next.worker).toBe(worker);
+    expect(worker?.runner.started.map(({ runId }) => runId)).toEqual([next.runId]);
   });
 
   test("the next run of the session uses the live worker", async () => {
