@@ -145,7 +145,9 @@ test("[S-14] a host lost before the start: tried again, and given up with host_l
 
 test("[S-24] a run whose start was announced is not repeated, whatever was heard of it since", () => {
   const { script, runId } = SessionScript.withRun("preparing");
-  expect(script.host({ type: "run.started", runId })).toMatchObject([{ type: "run.status", data: { state: "running" } }]);
+  expect(script.host({ type: "run.started", runId })).toMatchObject([
+    { type: "run.status", data: { state: "running" } },
+  ]);
   // Said again after a restart of the host.
   expect(script.host({ type: "run.started", runId })).toEqual([]);
   script.effects = [];
