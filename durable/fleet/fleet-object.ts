@@ -131,7 +131,7 @@ export class FleetObject extends DurableObject<ObjectsEnv> implements FleetRpc {
   }
 
   async queue(): Promise<{ entries: FleetQueueEntry[]; leases: FleetLease[] }> {
-    const entries = this.#store.queue().map(({ request, attempts, enqueuedAt, waitingFor }, index) => {
+    const entries = this.#store.queue.list().map(({ request, attempts, enqueuedAt, waitingFor }, index) => {
       const { runId, sessionId, provider } = request;
       return { runId, sessionId, provider, position: index + 1, attempts, enqueuedAt, waitingFor };
     });

@@ -1,8 +1,10 @@
-/** The tables of a pool: hosts, the queue of requests, the leases. Rows in, rows out; what to do with them is decided elsewhere. */
+/** The tables of a pool: hosts and leases, and the queue beside them. Rows in, rows out; what to do with them is decided elsewhere. */
 import { type HostFacts, hostFactsSchema } from "#protocol/messages.ts";
-import type { FleetLease, LeaseRequest } from "#protocol/objects.ts";
+import type { FleetLease } from "#protocol/objects.ts";
 import { upgrade } from "../shell/schema.ts";
-import type { Candidate, Waiting } from "./placement.ts";
+import type { Candidate } from "./placement.ts";
+import { RunQueue } from "./run-queue.ts";
+import { FLEET_STEPS } from "./tables.ts";
 
 export type HostRow = {
   hostId: string;
@@ -17,11 +19,13 @@ export type HostRow = {
 export type LeaseRow = FleetLease & { runId: string };
 
 export class FleetStore {
+  readonly queue: RunQueue;
   readonly #sql: SqlStorage;
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
-    upgrade(storage, "fleet", TABLES);
+    upgrade(storage, "fleet", FLEET_STEPS);
+    this.queue = new RunQueue(storage);
   }
 
   /* ── identity ── */
@@ -102,76 +106,6 @@ export class FleetStore {
     );
   }
 
-  /* ── the queue ── */
-
-  /** A run that is queued already keeps its place; what its session knows by now counts. */
-  enqueue(request: LeaseRequest, now: number): void {
-    this.#sql.exec(
-      "INSERT INTO queue (run_id, session_id, request, enqueued_at, attempts, refused_by) VALUES (?, ?, ?, ?, 0, '[]') ON CONFLICT (run_id) DO UPDATE SET request = excluded.request",
-      request.runId,
-      request.sessionId,
-      JSON.stringify(request),
-      now,
-    );
-  }
-
-  queue(): (Waiting & { enqueuedAt: number })[] {
-    return this.#sql
-      .exec<{ request: string; enqueued_at: number; attempts: number; refused_by: string; waiting_for: string | null }>(
-        "SELECT * FROM queue ORDER BY enqueued_at, n",
-      )
-      .toArray()
-      .map((row) => ({
-        request: JSON.parse(row.request) as LeaseRequest,
-        enqueuedAt: row.enqueued_at,
-        attempts: row.attempts,
-        refusedBy: JSON.parse(row.refused_by) as Waiting["refusedBy"],
-        waitingFor: row.waiting_for ?? undefined,
-      }));
-  }
-
-  dequeue(sessionId: string, runId?: string): void {
-    this.#sql.exec(
-      "DELETE FROM queue WHERE session_id = ? AND (run_id = ? OR ? IS NULL)",
-      sessionId,
-      runId ?? null,
-      runId ?? null,
-    );
-  }
-
-  /** Drops what a session asked for before it knew of `epoch`; what it asks for afterwards is new. */
-  dequeueServed(sessionId: string, epoch: number): void {
-    this.#sql.exec(
-      "DELETE FROM queue WHERE session_id = ? AND json_extract(request, '$.lastEpoch') < ?",
-      sessionId,
-      epoch,
-    );
-  }
-
-  waiting(runId: string, waitingFor: string): void {
-    this.#sql.exec("UPDATE queue SET waiting_for = ? WHERE run_id = ?", waitingFor, runId);
-  }
-
-  /** Answers how often the run has been refused by now. */
-  refused(runId: string, refusal: { hostId: string; reason: string }): number {
-    const [row] = this.#sql
-      .exec<{ attempts: number }>(
-        "UPDATE queue SET attempts = attempts + 1, refused_by = json_insert(refused_by, '$[#]', json(?)) WHERE run_id = ? RETURNING attempts",
-        JSON.stringify(refusal),
-        runId,
-      )
-      .toArray();
-    return row?.attempts ?? 0;
-  }
-
-  forgetRefusals(hostId: string): void {
-    for (const { request, refusedBy } of this.queue()) {
-      const kept = refusedBy.filter((refusal) => refusal.hostId !== hostId);
-      if (kept.length < refusedBy.length)
-        this.#sql.exec("UPDATE queue SET refused_by = ? WHERE run_id = ?", JSON.stringify(kept), request.runId);
-    }
-  }
-
   /* ── leases ── */
 
   /** The next epoch of a session: larger than any this pool gave out and any the session has seen. */
@@ -234,16 +168,6 @@ export class FleetStore {
     }));
   }
 }
-
-const TABLES = [
-  "CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY CHECK (id = 1), organization_id TEXT NOT NULL, pool TEXT NOT NULL)",
-  "CREATE TABLE IF NOT EXISTS host (host_id TEXT PRIMARY KEY, name TEXT NOT NULL, created_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL, connected INTEGER NOT NULL, draining INTEGER NOT NULL, facts TEXT) WITHOUT ROWID",
-  "CREATE TABLE IF NOT EXISTS ticket (hash TEXT PRIMARY KEY, host_id TEXT NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID",
-  "CREATE TABLE IF NOT EXISTS queue (n INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, session_id TEXT NOT NULL, request TEXT NOT NULL, enqueued_at INTEGER NOT NULL, attempts INTEGER NOT NULL, refused_by TEXT NOT NULL, waiting_for TEXT)",
-  // The primary key is the constraint that a session has at most one live worker (R-1.10).
-  "CREATE TABLE IF NOT EXISTS lease (session_id TEXT PRIMARY KEY, host_id TEXT NOT NULL, epoch INTEGER NOT NULL, state TEXT NOT NULL, run_id TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
-  "CREATE TABLE IF NOT EXISTS epoch (session_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID",
-];
 
 type HostColumns = {
   host_id: string;

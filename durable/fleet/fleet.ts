@@ -10,8 +10,8 @@ import type { Deadlines } from "../shell/deadlines.ts";
 import type { Outbox } from "../shell/outbox.ts";
 import type { FleetStore, LeaseRow } from "./fleet-store.ts";
 import { leaseEndsAt } from "./host-liveness.ts";
-import { deadlineName, sessionKey, yieldKey } from "./names.ts";
-import { place } from "./placement.ts";
+import { deadlineName, sessionKey } from "./names.ts";
+import { askForRoom, placeWaiting } from "./placing.ts";
 
 export type FleetNeeds = {
   store: FleetStore;
@@ -29,9 +29,6 @@ export type FleetNeeds = {
   renewToken(hostId: string): void;
   linkUrls(sessionId: string): { dataUrl: string; storeUrl: string };
 };
-
-/** How often idle workers are asked again while runs wait only for a slot. */
-const ASK_FOR_ROOM_AGAIN_MS = 3_000;
 
 export class Fleet {
   readonly #needs: FleetNeeds;
@@ -57,14 +54,14 @@ export class Fleet {
     const held = store.lease(request.sessionId);
     // Asked although it holds one: the news of the grant is still on its way. The request stays until the session has
     // taken it, because it may as well refuse it, having wanted none a moment ago.
-    store.enqueue(request, now());
+    store.queue.add(request, now());
     if (held?.state === "held" && held.epoch > request.lastEpoch) {
       this.#tellGranted(held);
       return {};
     }
     this.place();
-    const position = store.queue().findIndex((waiting) => waiting.request.runId === request.runId);
-    const waiting = store.queue()[position];
+    const position = store.queue.list().findIndex((waiting) => waiting.request.runId === request.runId);
+    const waiting = store.queue.list()[position];
     return waiting ? { position: position + 1, waitingFor: waiting.waitingFor } : {};
   }
 
@@ -75,7 +72,7 @@ export class Fleet {
     if (!lease) return false;
     if (lease.state === "held") return true;
     store.hold(sessionId, now());
-    store.dequeue(sessionId);
+    store.queue.remove(sessionId);
     deadlines.clear(deadlineName.offer(sessionId));
     this.#tellGranted({ ...lease, state: "held" });
     return true;
@@ -89,11 +86,11 @@ export class Fleet {
 
   /** The session has taken the grant: what it asked for before it knew of it is served. */
   granted(sessionId: string, epoch: number): void {
-    if (this.holds(sessionId, epoch)) this.#needs.store.dequeueServed(sessionId, epoch);
+    if (this.holds(sessionId, epoch)) this.#needs.store.queue.removeServed(sessionId, epoch);
   }
 
   withdraw(sessionId: string, runId: string): void {
-    this.#needs.store.dequeue(sessionId, runId);
+    this.#needs.store.queue.remove(sessionId, runId);
   }
 
   release(sessionId: string, epoch: number): void {
@@ -105,25 +102,7 @@ export class Fleet {
 
   /** Offers everything that can be placed now. Answers how many were placed and how many still wait. */
   place(): { claimed: number; waiting: number } {
-    const { store, deadlines, outbox, now } = this.#needs;
-    const leased = new Set(store.leases().map((lease) => lease.sessionId));
-    const queue = store.queue();
-    const { offers, waits } = place(queue, store.candidates(this.#needs.isConnected), leased);
-    for (const { request, hostId } of offers) {
-      const { sessionId, runId, vmMode, traceId } = request;
-      const epoch = store.nextEpoch(sessionId, request.lastEpoch);
-      store.offer({ sessionId, hostId, epoch, runId, state: "offered", since: now() });
-      deadlines.set(deadlineName.offer(sessionId), now() + TIMES.acceptDeadlineMs);
-      const assignment = { sessionId, epoch, vmMode, ...this.#needs.linkUrls(sessionId), traceId };
-      this.#needs.sendToHost(hostId, { type: "assign", assignment });
-    }
-    for (const { runId, sessionId, waitingFor } of waits) {
-      if (queue.find((waiting) => waiting.request.runId === runId)?.waitingFor === waitingFor) continue;
-      store.waiting(runId, waitingFor);
-      outbox.put(sessionKey.waiting(sessionId), { runId, waitingFor }, now());
-    }
-    if (waits.some((wait) => wait.full)) deadlines.set(deadlineName.contention, now(), "if-sooner");
-    return { claimed: offers.length, waiting: store.queue().length - offers.length };
+    return placeWaiting(this.#needs);
   }
 
   /* ── hosts ── */
@@ -159,7 +138,7 @@ export class Fleet {
   }
 
   deadline(name: string): void {
-    if (name === deadlineName.contention) return this.#askForRoom();
+    if (name === deadlineName.contention) return askForRoom(this.#needs);
     const [kind, id = ""] = name.split(":");
     if (kind === "offer") {
       const lease = this.#needs.store.lease(id);
@@ -189,7 +168,7 @@ export class Fleet {
   #facts(hostId: string, facts: HostFacts, believed: { sessionId: string; epoch: number }[]): void {
     const { store } = this.#needs;
     store.setFacts(hostId, facts);
-    store.forgetRefusals(hostId);
+    store.queue.forgetRefusals(hostId);
     for (const { sessionId, epoch } of believed) {
       if (this.#ownLease(hostId, sessionId, epoch)) continue;
       this.#needs.sendToHost(hostId, {
@@ -221,17 +200,6 @@ export class Fleet {
       .sort((a, b) => a.since - b.since);
   }
 
-  #askForRoom(): void {
-    const { store, deadlines, outbox, now, isConnected } = this.#needs;
-    const leased = new Set(store.leases().map((lease) => lease.sessionId));
-    const { waits } = place(store.queue(), store.candidates(isConnected), leased);
-    const count = waits.filter((wait) => wait.full).length;
-    if (count === 0) return;
-    outbox.put(yieldKey, { count }, now());
-    // Whoever is busy now may be idle then.
-    deadlines.set(deadlineName.contention, now() + ASK_FOR_ROOM_AGAIN_MS);
-  }
-
   /** A host gives a lease back: after a stop its session knows already, otherwise it learns it now. */
   #givenUp(hostId: string, sessionId: string, epoch: number): void {
     const lease = this.#ownLease(hostId, sessionId, epoch);
@@ -242,7 +210,7 @@ export class Fleet {
 
   /** Something changed at the host: what it refused is offered to it again. */
   #reconsider(hostId: string): void {
-    this.#needs.store.forgetRefusals(hostId);
+    this.#needs.store.queue.forgetRefusals(hostId);
     this.place();
   }
 
@@ -250,7 +218,7 @@ export class Fleet {
     const lease = this.#ownLease(hostId, sessionId, epoch);
     if (lease?.state !== "offered") return;
     const { store, deadlines, now } = this.#needs;
-    const attempts = store.refused(lease.runId, { hostId, reason });
+    const attempts = store.queue.refused(lease.runId, { hostId, reason });
     deadlines.set(deadlineName.reconsider(hostId), now() + Math.min(60_000, 1_000 * 2 ** attempts), "if-sooner");
     this.#endLease(lease);
     this.place();

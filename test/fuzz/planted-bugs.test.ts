@@ -7,6 +7,7 @@ import type { SessionView } from "#protocol/session-view.ts";
 import { ControlSockets } from "../../durable/fleet/control-inbox.ts";
 import { Fleet } from "../../durable/fleet/fleet.ts";
 import { FleetStore } from "../../durable/fleet/fleet-store.ts";
+import { RunQueue } from "../../durable/fleet/run-queue.ts";
 import { Checkpoint } from "../../durable/session/checkpoint.ts";
 import type { Asked, SessionCommand } from "../../durable/session/commands.ts";
 import type * as decideModule from "../../durable/session/decide.ts";
@@ -245,8 +246,8 @@ const BUGS: [rule: string, bug: string, plant: () => void][] = [
     "F-12",
     "what is served stays in the queue",
     () => {
-      vi.spyOn(FleetStore.prototype, "dequeue").mockReturnValue();
-      vi.spyOn(FleetStore.prototype, "dequeueServed").mockReturnValue();
+      vi.spyOn(RunQueue.prototype, "remove").mockReturnValue();
+      vi.spyOn(RunQueue.prototype, "removeServed").mockReturnValue();
     },
   ],
   [
