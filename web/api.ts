@@ -1,6 +1,7 @@
 /** The HTTP API as plain fetch. Shapes come from #protocol/http.ts as types only: no validator travels to the page. */
 import type { DiffAnswer, SnapshotsAnswer } from "#protocol/changes.ts";
-import type { ErrorBody, FileEntry, HostRecord, SessionSummary } from "#protocol/http.ts";
+import type { HumanLoopReply } from "#protocol/events.ts";
+import type { ErrorBody, FileEntry, HostRecord, SessionSummary, WaitingRequest } from "#protocol/http.ts";
 import type { FleetQueueEntry } from "#protocol/objects.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import type { Provider, VmMode } from "#protocol/vocabulary.ts";
@@ -100,6 +101,10 @@ export const api = {
   forkSession: (sessionId: string, snapshotId: string) =>
     json<{ session: SessionSummary }>("POST", `/api/sessions/${id(sessionId)}/fork`, { snapshotId }),
   deleteSession: (sessionId: string) => call("DELETE", `/api/sessions/${id(sessionId)}`),
+
+  pendingRequests: (signal?: AbortSignal) =>
+    json<{ requests: WaitingRequest[] }>("GET", "/api/human-loop/pending", undefined, signal),
+  reply: (reply: HumanLoopReply) => call("POST", "/api/human-loop/reply", reply),
 
   fileTree: (place: FilePlace, signal?: AbortSignal) =>
     json<{ snapshotId?: string; entries: FileEntry[] }>("GET", `/api/files/tree${query(place)}`, undefined, signal),

@@ -65,6 +65,11 @@ const changes = createRoute({
     Object.fromEntries(words.flatMap((word) => (typeof search[word] === "string" ? [[word, search[word]]] : []))),
   component: lazyRouteComponent(() => import("./changes/changes-page.tsx"), "ChangesPage"),
 });
+const inbox = createRoute({
+  getParentRoute: () => app,
+  path: "/inbox",
+  component: lazyRouteComponent(() => import("./inbox/inbox-page.tsx"), "InboxPage"),
+});
 const hosts = createRoute({
   getParentRoute: () => app,
   path: "/hosts",
@@ -72,7 +77,7 @@ const hosts = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, app.addChildren([home, session, files, changes, hosts])]),
+  routeTree: root.addChildren([signIn, app.addChildren([home, session, files, changes, inbox, hosts])]),
   defaultPreload: "intent",
 });
 

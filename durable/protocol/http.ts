@@ -175,8 +175,12 @@ export const pendingRequest = z
     rule: z.string().optional(),
     requestedAt: z.number(),
     expiresAt: z.number().optional(),
+    /** For lists over several sessions. */
+    sessionTitle: z.string().optional(),
+    provider: z.enum(PROVIDERS).optional(),
   })
   .meta({ id: "PendingRequest" });
+export type WaitingRequest = z.infer<typeof pendingRequest>;
 export const replyBody = humanLoopReplySchema.extend({ requestId: requestIdSchema });
 export const todosBody = z.object({ items: z.array(todoSchema) });
 

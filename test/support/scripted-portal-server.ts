@@ -8,8 +8,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { extname, join, normalize } from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { DiffAnswer, SnapshotRecord } from "#protocol/changes.ts";
-import type { NewEvent, SessionEvent } from "#protocol/events.ts";
-import type { FileEntry, HostRecord } from "#protocol/http.ts";
+import { humanLoopReplySchema, type NewEvent, type SessionEvent } from "#protocol/events.ts";
+import type { FileEntry, HostRecord, WaitingRequest } from "#protocol/http.ts";
 import type { FleetQueueEntry } from "#protocol/objects.ts";
 import { activeRun, applyEvent, emptyView, type SessionView } from "#protocol/session-view.ts";
 import { summarize } from "#protocol/summary.ts";
@@ -259,6 +259,10 @@ export class ScriptedPortal {
       case "DELETE sessions":
         this.sessions.delete(id);
         return json(response, 200, { ok: true });
+      case "GET human-loop":
+        return json(response, 200, { requests: this.#pending() });
+      case "POST human-loop":
+        return this.#reply(body, response);
       case "GET files":
         return this.#readFiles(id, url.searchParams, response);
       case "GET hosts":
@@ -296,6 +300,22 @@ export class ScriptedPortal {
     const session = this.sessions.get(id);
     if (!session) return refuse(response, 404, "session_not_found", "there is no such session");
     return json(response, 200, { session: summarize(session.view), view: session.view, cursor: session.view.cursor });
+  }
+
+  #pending(): WaitingRequest[] {
+    return [...this.sessions.values()].flatMap(({ id: sessionId, view }) =>
+      view.pending.map(({ requestId: id, ...rest }) => ({ ...rest, id, sessionId, sessionTitle: view.title })),
+    );
+  }
+
+  #reply(body: Record<string, unknown>, response: ServerResponse): void {
+    const reply = humanLoopReplySchema.parse(body);
+    const session = [...this.sessions.values()].find((each) => reply.requestId.includes(each.id.slice(4)));
+    const message = { type: "reply" as const, id: `http-${this.commands.length}`, reply };
+    this.commands.push(message);
+    const answer = session?.command(message);
+    if (answer?.ok) return json(response, 200, { ok: true });
+    refuse(response, 409, "already_answered", "Denied by Grace a moment ago.");
   }
 
   #readFiles(kind: string, query: URLSearchParams, response: ServerResponse): void {

@@ -128,7 +128,14 @@ describe("a run on a host", () => {
     ]);
     await vi.waitFor(async () => {
       const { body } = await me.call<{ requests: object[] }>("GET", "/api/human-loop/pending");
-      expect(body.requests).toContainEqual(expect.objectContaining({ id: requestId, sessionId: run.sessionId }));
+      expect(body.requests).toContainEqual(
+        expect.objectContaining({
+          id: requestId,
+          sessionId: run.sessionId,
+          sessionTitle: expect.any(String),
+          provider: expect.any(String),
+        }),
+      );
     }, 10_000);
     const reply = (decision: string) => me.call("POST", "/api/human-loop/reply", { requestId, decision });
     expect((await reply("answer")).status, "a permission is not a question").toBe(422);

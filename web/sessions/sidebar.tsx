@@ -1,7 +1,8 @@
 import { Link } from "@tanstack/react-router";
-import { CircleHelp, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
+import { CircleHelp, Inbox, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
 import { useState } from "react";
 import { api } from "../api.ts";
+import { useInbox } from "../inbox/inbox-queries.ts";
 import { useMe } from "../sign-in/use-me.ts";
 import { Button, IconButton } from "../ui/button.tsx";
 import { showOverlay } from "../ui/overlay.ts";
@@ -44,9 +45,34 @@ export function Sidebar() {
           />
         </label>
       </div>
+      <InboxLink />
       <SessionList wanted={wanted} />
       <SidebarFooter />
     </>
+  );
+}
+
+function InboxLink() {
+  const { data: requests } = useInbox();
+  const count = requests?.length ?? 0;
+  return (
+    <Link
+      to="/inbox"
+      className="mx-3 mb-1 flex h-8 shrink-0 items-center gap-2 rounded-lg px-3 text-ink-soft text-sm hover:bg-line/50 hover:text-ink pointer-coarse:h-11"
+      activeProps={{ className: "bg-line/60 text-ink" }}
+    >
+      <Inbox size={15} aria-hidden />
+      <span className="flex-1">Inbox</span>
+      {count > 0 && (
+        <span
+          data-testid="inbox-count"
+          className="rounded-full bg-warn-wash px-1.5 font-medium text-warn text-xs tabular-nums"
+        >
+          {count > 99 ? "99+" : count}
+          <span className="sr-only"> waiting</span>
+        </span>
+      )}
+    </Link>
   );
 }
 

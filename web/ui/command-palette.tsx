@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { CircleHelp, MessageSquarePlus, Moon, Server } from "lucide-react";
+import { CircleHelp, Inbox, MessageSquarePlus, Moon, Server } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useEffect, useId, useState } from "react";
 import { useSessions } from "../sessions/session-queries.ts";
 import { cx } from "./cx.ts";
@@ -90,6 +90,12 @@ function useEntries(query: string, onClose: () => void): Entry[] {
       run: go(() => navigate({ to: "/" })),
     },
     {
+      key: "inbox",
+      title: "Inbox",
+      icon: <Inbox size={17} className={icon} />,
+      run: go(() => navigate({ to: "/inbox" })),
+    },
+    {
       key: "hosts",
       title: "Hosts",
       icon: <Server size={17} className={icon} />,
@@ -120,5 +126,5 @@ function useEntries(query: string, onClose: () => void): Entry[] {
   );
   const wanted = query.trim().toLowerCase();
   const matching = [...places, ...actions].filter((entry) => entry.title.toLowerCase().includes(wanted));
-  return (wanted ? matching : [...actions.slice(0, 2), ...places, ...actions.slice(2)]).slice(0, SHOWN);
+  return (wanted ? matching : [...actions.slice(0, 3), ...places, ...actions.slice(3)]).slice(0, SHOWN);
 }

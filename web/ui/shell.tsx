@@ -68,6 +68,7 @@ function useGlobalKeys(path: string): void {
         goSince.current = 0;
         const sessionId = /^\/s\/([^/]+)/.exec(path)?.[1];
         if (event.key === "h") void navigate({ to: "/hosts" });
+        else if (event.key === "i") void navigate({ to: "/inbox" });
         else if (event.key === "s") void navigate({ to: "/" });
         else if (event.key === "f" && sessionId) void navigate({ to: "/s/$sessionId/files", params: { sessionId } });
         else if (event.key === "c" && sessionId) void navigate({ to: "/s/$sessionId/changes", params: { sessionId } });

@@ -10,6 +10,7 @@ export const SHORTCUTS: readonly { where: string; keys: readonly { press: string
     keys: [
       { press: `${MOD} K`, does: "Go to a session or an action" },
       { press: `${MOD} Shift O`, does: "New session" },
+      { press: "g then i", does: "Inbox: everything that waits for you" },
       { press: "g then h", does: "Hosts" },
       { press: "g then s", does: "Start page" },
       { press: "/", does: "Write a prompt" },

@@ -1,8 +1,7 @@
 /** Runs and human-loop requests in the index that the session objects keep up to date. */
 import { and, asc, eq, isNull } from "drizzle-orm";
-import type { z } from "zod";
-import type { pendingRequest, RunRecord } from "#protocol/http.ts";
-import { hosts, humanLoop, runs } from "../../migrations/schema.ts";
+import type { RunRecord, WaitingRequest } from "#protocol/http.ts";
+import { hosts, humanLoop, runs, sessions } from "../../migrations/schema.ts";
 import type { Env } from "../env.ts";
 import { database } from "./database.ts";
 
@@ -23,19 +22,23 @@ export async function findRun(
 }
 
 /** Everything of an organisation that waits for a person, the oldest first. */
-export async function pendingRequests(
-  env: Pick<Env, "DB">,
-  organizationId: string,
-): Promise<z.infer<typeof pendingRequest>[]> {
+export async function pendingRequests(env: Pick<Env, "DB">, organizationId: string): Promise<WaitingRequest[]> {
   const rows = await database(env)
-    .select()
+    .select({ request: humanLoop, sessionTitle: sessions.title, provider: runs.provider })
     .from(humanLoop)
+    .leftJoin(
+      sessions,
+      and(eq(sessions.organizationId, humanLoop.organizationId), eq(sessions.id, humanLoop.sessionId)),
+    )
+    .leftJoin(runs, and(eq(runs.organizationId, humanLoop.organizationId), eq(runs.id, humanLoop.runId)))
     .where(and(eq(humanLoop.organizationId, organizationId), isNull(humanLoop.resolvedAt)))
     .orderBy(asc(humanLoop.requestedAt), asc(humanLoop.id))
     .limit(MAX_PENDING);
-  return rows.map(({ id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt, expiresAt }) =>
-    withoutNulls({ id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt, expiresAt }),
-  );
+  return rows.map(({ request, sessionTitle, provider }) => {
+    const { id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt, expiresAt } = request;
+    const asked = { id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt, expiresAt };
+    return withoutNulls({ ...asked, sessionTitle, provider });
+  });
 }
 
 /** The pools that an organisation has hosts in. */
