@@ -1,9 +1,11 @@
-/** Which providers can work here and now (R-6.7): its CLI is installed, and a key is there for the egress proxy to add. */
+/** Which providers can work here and now (R-6.7): what drives it is installed, and a key is there for the egress proxy to add. */
 import type { HostFacts } from "#protocol/messages.ts";
 import type { StatePaths } from "./config.ts";
 import type { UpstreamTable } from "./egress/credentials.ts";
 import { CLI_PROVIDERS, toolkitReadiness } from "./toolkit/clis.ts";
 import { installCommand } from "./toolkit/install-command.ts";
+
+const SET = "Set it in the daemon's environment and start the daemon again.";
 
 /** @returns a state per provider that this host knows; a reason and one fix wherever it is not `ready` */
 export async function providerReadiness(
@@ -11,18 +13,30 @@ export async function providerReadiness(
   upstreams: UpstreamTable,
 ): Promise<HostFacts["providers"]> {
   const clis = await toolkitReadiness(paths.toolkit);
-  const providers: HostFacts["providers"] = { scripted: { state: "ready" } };
+  const providers: HostFacts["providers"] = { scripted: { state: "ready" }, native: nativeReadiness(upstreams) };
   for (const provider of CLI_PROVIDERS) {
     const cli = clis[provider];
     const upstream = upstreams.get(provider);
     if (cli.readiness !== "ready") {
       providers[provider] = { state: cli.readiness, reason: cli.reason, fix: installCommand(provider, paths.root) };
     } else if (upstream?.state === "unready") {
-      const fix = "Set it in the daemon's environment and start the daemon again.";
-      providers[provider] = { state: "environment_not_ready", version: cli.version, reason: upstream.message, fix };
+      providers[provider] = {
+        state: "environment_not_ready",
+        version: cli.version,
+        reason: upstream.message,
+        fix: SET,
+      };
     } else {
       providers[provider] = { state: "ready", version: cli.version };
     }
   }
   return providers;
+}
+
+/** The runner's own agent needs no CLI, and talks to whichever vendor a model's name says: one key is enough to begin. */
+function nativeReadiness(upstreams: UpstreamTable): NonNullable<HostFacts["providers"]["native"]> {
+  const vendors = ["openai", "anthropic"].flatMap((name) => upstreams.get(name) ?? []);
+  if (vendors.some(({ state }) => state === "ready")) return { state: "ready" };
+  const reasons = vendors.flatMap((vendor) => (vendor.state === "unready" ? [vendor.message] : []));
+  return { state: "environment_not_ready", reason: reasons.join(" ") || "No model provider is known here.", fix: SET };
 }

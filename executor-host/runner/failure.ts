@@ -42,7 +42,7 @@ const TABLE: readonly Row[] = [
   {
     reason: "overloaded",
     words:
-      /overloaded|\b5(?:00|02|03|04|29)\b|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|fetch failed|connection (?:error|refused|closed|reset)|socket (?:hang up|connection was closed)|stream (?:closed|ended|disconnected)|unable to connect/i,
+      /overloaded|\b5(?:00|02|03|04|29)\b|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|fetch failed|connection (?:error|refused|closed|reset)|socket (?:hang up|connection was closed)|other side closed|\baborted\b|stream (?:closed|ended|disconnected)|unable to connect/i,
   },
 ];
 

@@ -4,6 +4,7 @@ import type { RunnerOptions } from "../options.ts";
 import type { Adapter } from "./adapter.ts";
 import { createClaudeCodeAdapter } from "./claude-code/adapter.ts";
 import { createCodexAdapter } from "./codex-app-server/adapter.ts";
+import { createNativeAdapter } from "./native/adapter.ts";
 import { createOpencodeAdapter } from "./opencode/adapter.ts";
 import { createScriptedAdapter } from "./scripted/adapter.ts";
 
@@ -13,6 +14,7 @@ export function createAdapters(options: RunnerOptions): ReadonlyMap<Provider, Ad
     createClaudeCodeAdapter(options),
     createCodexAdapter(options),
     createOpencodeAdapter(options),
+    createNativeAdapter(options),
   ];
   return new Map(adapters.map((adapter) => [adapter.provider, adapter]));
 }

@@ -5,11 +5,14 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import type { ProviderRunStart } from "#protocol/runner-api.ts";
 import type { Provider } from "#protocol/vocabulary.ts";
 import { finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
 import { startRunner } from "./support/runner-process.ts";
 
 export type Prompts = {
+  /** What every run of this suite is given besides its prompt. */
+  order?: Partial<ProviderRunStart>;
   /** Says "hello world" and nothing else. */
   text: string;
   thought: string;
@@ -34,7 +37,8 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
   const run = async (prompt: string | ((cwd: string) => string)) => {
     const runner = await startRunner();
     const text = typeof prompt === "string" ? prompt : prompt(runner.cwd);
-    const answer = await runner.client.start({ runId: "run_1", provider, prompt: text, cwd: runner.cwd });
+    const order = { ...prompts.order, runId: "run_1", provider, prompt: text, cwd: runner.cwd };
+    const answer = await runner.client.start(order);
     expect(answer).toMatchObject({ status: 202 });
     return runner;
   };
@@ -133,7 +137,8 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
 
     test("a run that takes too long is timed_out, not failed", async () => {
       const { client, cwd } = await startRunner();
-      await client.start({ runId: "run_1", provider, prompt: prompts.hang, cwd, timeoutMs: 1_000 });
+      const order = { ...prompts.order, runId: "run_1", provider, cwd, timeoutMs: 1_000 };
+      await client.start({ ...order, prompt: prompts.hang });
       expect(finishedOf(await client.events("run_1"))).toMatchObject({ outcome: "timed_out", reason: "timeout" });
     });
 
@@ -154,9 +159,8 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
         expect(await client.events("run_1", { cursor })).toEqual(events.slice(cursor));
         expect(await client.events("run_1", { lastEventId: String(cursor) })).toEqual(events.slice(cursor));
       }
-      expect(await client.start({ runId: "run_2", provider, prompt: prompts.text, cwd })).toMatchObject({
-        status: 202,
-      });
+      const next = { ...prompts.order, runId: "run_2", provider, prompt: prompts.text, cwd };
+      expect(await client.start(next)).toMatchObject({ status: 202 });
       expect(finishedOf(await client.events("run_2"))).toMatchObject({ outcome: "succeeded" });
     });
 

@@ -2,13 +2,13 @@
 import type { UIMessageChunk } from "ai";
 import { expect, test } from "vitest";
 import { claudeEnvironment } from "../../../executor-host/runner/adapters/claude-code/environment.ts";
-import { lineDiff } from "../../../executor-host/runner/adapters/claude-code/line-diff.ts";
 import { Parts } from "../../../executor-host/runner/adapters/claude-code/parts.ts";
 import { ruleOf } from "../../../executor-host/runner/adapters/claude-code/permissions.ts";
 import { plainPrompt } from "../../../executor-host/runner/adapters/claude-code/plain-prompt.ts";
 import { readOptions } from "../../../executor-host/runner/adapters/claude-code/settings.ts";
 import { since, spendingOf, toUsage } from "../../../executor-host/runner/adapters/claude-code/spending.ts";
 import { todosOf } from "../../../executor-host/runner/adapters/claude-code/todos.ts";
+import { lineDiff } from "../../../executor-host/runner/adapters/line-diff.ts";
 import { childEnvironment } from "../../../executor-host/runner/child-environment.ts";
 
 test("options are an allow-list; what does not fit is named", () => {

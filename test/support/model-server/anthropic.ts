@@ -1,6 +1,7 @@
 /** The Anthropic Messages API, as far as an agent uses it: streamed and whole answers, tools, thinking, errors. */
 import type { ServerResponse } from "node:http";
 import type { Conversation, Said } from "./conversation.ts";
+import { toNativeTool } from "./native-tools.ts";
 import type { Part, ToolCall } from "./scenarios.ts";
 import { gone, sendEvent, type Wire } from "./wire.ts";
 
@@ -62,7 +63,8 @@ function sendError(response: ServerResponse, status: number, message: string): v
 
 let answers = 0;
 
-async function stream(response: ServerResponse, parts: readonly Part[], { model }: Conversation): Promise<void> {
+async function stream(response: ServerResponse, parts: readonly Part[], conversation: Conversation): Promise<void> {
+  const { model, toolNames } = conversation;
   const id = ++answers;
   const send = (type: string, data: object = {}) => sendEvent(response, type, { type, ...data });
   response.writeHead(200, { "content-type": "text/event-stream", "request-id": `req_${id}` });
@@ -81,8 +83,8 @@ async function stream(response: ServerResponse, parts: readonly Part[], { model 
   for (const [index, part] of parts.entries()) {
     if (part.kind === "hang") return gone(response);
     if (part.kind === "cut") return void response.destroy();
-    await send("content_block_start", { index, content_block: emptyBlock(part, id, index) });
-    for (const delta of deltas(part, id)) {
+    await send("content_block_start", { index, content_block: emptyBlock(part, id, index, toolNames) });
+    for (const delta of deltas(part, id, toolNames)) {
       await send("content_block_delta", { index, delta });
       if (part.kind === "text" && part.everyMs) await new Promise((resolve) => setTimeout(resolve, part.everyMs));
     }
@@ -96,30 +98,32 @@ async function stream(response: ServerResponse, parts: readonly Part[], { model 
 
 type Block = Exclude<Part, { kind: "hang" | "cut" }>;
 
-function emptyBlock(part: Block, id: number, index: number): object {
+function emptyBlock(part: Block, id: number, index: number, toolNames: readonly string[]): object {
   if (part.kind === "text") return { type: "text", text: "" };
   if (part.kind === "thinking") return { type: "thinking", thinking: "", signature: "" };
-  return { type: "tool_use", id: `toolu_${id}_${index}`, name: toClaudeTool(part.call).name, input: {} };
+  return { type: "tool_use", id: `toolu_${id}_${index}`, name: toTool(part.call, toolNames).name, input: {} };
 }
 
-function deltas(part: Block, id: number): object[] {
+function deltas(part: Block, id: number, toolNames: readonly string[]): object[] {
   if (part.kind === "text") return part.pieces.map((text) => ({ type: "text_delta", text }));
   if (part.kind === "thinking")
     return [
       ...part.pieces.map((thinking) => ({ type: "thinking_delta", thinking })),
       { type: "signature_delta", signature: `sig_${id}` },
     ];
-  const json = JSON.stringify(toClaudeTool(part.call).input);
+  const json = JSON.stringify(toTool(part.call, toolNames).input);
   return (json.match(/[\s\S]{1,40}/g) ?? []).map((partial_json) => ({ type: "input_json_delta", partial_json }));
 }
 
-async function whole(response: ServerResponse, parts: readonly Part[], { model }: Conversation): Promise<void> {
+async function whole(response: ServerResponse, parts: readonly Part[], conversation: Conversation): Promise<void> {
+  const { model, toolNames } = conversation;
   if (parts.some(({ kind }) => kind === "hang")) return gone(response);
   if (parts.some(({ kind }) => kind === "cut")) return void response.destroy();
   const id = ++answers;
   const content = parts.flatMap((part, index): object[] => {
     if (part.kind === "text") return [{ type: "text", text: part.pieces.join("") }];
-    if (part.kind === "tool") return [{ type: "tool_use", id: `toolu_${id}_${index}`, ...toClaudeTool(part.call) }];
+    if (part.kind === "tool")
+      return [{ type: "tool_use", id: `toolu_${id}_${index}`, ...toTool(part.call, toolNames) }];
     return [];
   });
   response.writeHead(200, { "content-type": "application/json" });
@@ -141,9 +145,15 @@ function stopReason(parts: readonly Part[]): string {
   return parts.some(({ kind }) => kind === "tool") ? "tool_use" : "end_turn";
 }
 
-/** The tools of Claude Code; the only agent that speaks this wire here. */
+function toTool(call: ToolCall, toolNames: readonly string[]): { name: string; input: object } {
+  return toNativeTool(call, toolNames) ?? toClaudeTool(call);
+}
+
+/** The tools of Claude Code. */
 function toClaudeTool(call: ToolCall): { name: string; input: object } {
   switch (call.tool) {
+    case "raw":
+      return { name: call.name, input: call.input };
     case "write":
       return { name: "Write", input: { file_path: call.path, content: call.text } };
     case "bash":

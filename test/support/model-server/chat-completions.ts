@@ -1,6 +1,7 @@
 /** OpenAI's chat completions, the wire that most other model servers speak, too: streamed and whole, with tools. */
 import type { ServerResponse } from "node:http";
 import type { Conversation, Said } from "./conversation.ts";
+import { toNativeTool } from "./native-tools.ts";
 import { addFile, OPENAI_USAGE, sendOpenaiError, textOf } from "./openai.ts";
 import type { Part, ToolCall } from "./scenarios.ts";
 import { gone, sendEvent, type Wire } from "./wire.ts";
@@ -79,7 +80,7 @@ async function stream(
 }
 
 function callDeltas(call: ToolCall, id: string, toolNames: readonly string[]): object[] {
-  const { name, input } = toOpencodeTool(call, toolNames);
+  const { name, input } = toNativeTool(call, toolNames) ?? toOpencodeTool(call, toolNames);
   const pieces = JSON.stringify(input).match(/[\s\S]{1,40}/g) ?? [];
   return [
     { id, type: "function", function: { name, arguments: "" } },
@@ -97,9 +98,11 @@ async function whole(response: ServerResponse, parts: readonly Part[], { model }
   response.end(JSON.stringify({ ...base, choices: [choice], usage: USAGE }));
 }
 
-/** The tools of OpenCode; the only agent that speaks this wire here. */
+/** The tools of OpenCode. */
 function toOpencodeTool(call: ToolCall, toolNames: readonly string[]): { name: string; input: object } {
   switch (call.tool) {
+    case "raw":
+      return { name: call.name, input: call.input };
     case "write":
       // OpenAI's newer models are given patches instead of whole files.
       if (toolNames.includes("apply_patch")) return { name: "apply_patch", input: { patchText: addFile(call) } };

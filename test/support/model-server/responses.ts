@@ -1,6 +1,7 @@
 /** OpenAI's Responses API as far as Codex uses it, always streamed: text, reasoning summaries, functions, freeform tools. */
 import type { ServerResponse } from "node:http";
 import type { Conversation, Said } from "./conversation.ts";
+import { toNativeTool } from "./native-tools.ts";
 import { addFile, OPENAI_USAGE, sendOpenaiError, textOf } from "./openai.ts";
 import type { Part, ToolCall } from "./scenarios.ts";
 import { gone, sendEvent, type Wire } from "./wire.ts";
@@ -42,7 +43,8 @@ function read(body: unknown): Conversation {
 
 let answers = 0;
 
-async function stream(response: ServerResponse, parts: readonly Part[], { model }: Conversation): Promise<void> {
+async function stream(response: ServerResponse, parts: readonly Part[], conversation: Conversation): Promise<void> {
+  const { model, toolNames } = conversation;
   const id = ++answers;
   let sequence = 0;
   const send = (type: string, data: object) =>
@@ -56,7 +58,7 @@ async function stream(response: ServerResponse, parts: readonly Part[], { model 
   for (const [index, part] of parts.entries()) {
     if (part.kind === "hang") return gone(response);
     if (part.kind === "cut") return void response.destroy();
-    const item = itemOf(part, id, index);
+    const item = itemOf(part, id, index, toolNames);
     await send("response.output_item.added", { output_index: index, item: { ...item, ...emptied(part) } });
     for (const delta of deltas(part, String(item.id))) {
       await send(delta.type, { ...delta, output_index: index });
@@ -79,7 +81,7 @@ async function stream(response: ServerResponse, parts: readonly Part[], { model 
 
 type Item = Exclude<Part, { kind: "hang" | "cut" }>;
 
-function itemOf(part: Item, id: number, index: number): Record<string, unknown> {
+function itemOf(part: Item, id: number, index: number, toolNames: readonly string[]): Record<string, unknown> {
   if (part.kind === "text") {
     const content = [{ type: "output_text", text: part.pieces.join(""), annotations: [] }];
     return { id: `msg_${id}_${index}`, type: "message", role: "assistant", status: "completed", content };
@@ -88,7 +90,12 @@ function itemOf(part: Item, id: number, index: number): Record<string, unknown> 
     const summary = [{ type: "summary_text", text: part.pieces.join("") }];
     return { id: `rs_${id}_${index}`, type: "reasoning", summary, encrypted_content: "sealed" };
   }
-  return { id: `fc_${id}_${index}`, call_id: `call_${id}_${index}`, status: "completed", ...toCodexTool(part.call) };
+  return {
+    id: `fc_${id}_${index}`,
+    call_id: `call_${id}_${index}`,
+    status: "completed",
+    ...toTool(part.call, toolNames),
+  };
 }
 
 /** What of an item is not there yet when it is announced. */
@@ -110,11 +117,19 @@ function deltas(part: Item, itemId: string): { type: string }[] {
   return [];
 }
 
-/** The tools of Codex; the only agent that speaks this wire here. A patch is text in a grammar of its own, not JSON. */
+function toTool(call: ToolCall, toolNames: readonly string[]): object {
+  const native = toNativeTool(call, toolNames);
+  if (!native) return toCodexTool(call);
+  return { type: "function_call", name: native.name, arguments: JSON.stringify(native.input) };
+}
+
+/** The tools of Codex. A patch is text in a grammar of its own, not JSON. */
 function toCodexTool(call: ToolCall): object {
   const custom = (name: string, input: string) => ({ type: "custom_tool_call", name, input });
   const named = (name: string, input: object) => ({ type: "function_call", name, arguments: JSON.stringify(input) });
   switch (call.tool) {
+    case "raw":
+      return named(call.name, call.input);
     case "write":
       return custom("apply_patch", addFile(call));
     case "bash":

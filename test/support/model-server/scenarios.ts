@@ -11,6 +11,7 @@
  *   SCN:cut            the stream breaks off                 SCN:hang          says a word, then nothing
  *   SCN:empty          an answer without content             SCN:history       says what it was told before (MARKER-x)
  *   SCN:bash-hang      a command that runs until it is killed
+ *   SCN:tool:NAME INPUT:{"json":true}                        a tool by the agent's own name for it; INPUT ends the prompt
  */
 import { type Asked, type Conversation, given, workingDirectory } from "./conversation.ts";
 
@@ -18,7 +19,9 @@ export type ToolCall =
   | { tool: "write"; path: string; text: string }
   | { tool: "bash"; command: string }
   | { tool: "todo"; items: { text: string; status: "pending" | "in_progress" | "completed" }[] }
-  | { tool: "ask"; question: string; options: string[] };
+  | { tool: "ask"; question: string; options: string[] }
+  /** A tool by the agent's own name for it. */
+  | { tool: "raw"; name: string; input: object };
 
 export type Part =
   | { kind: "text"; pieces: string[]; everyMs?: number }
@@ -72,6 +75,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   bash: ({ prompt }) => [
     answer(say("I run it. "), tool({ tool: "bash", command: given(prompt, "CMD") ?? "echo hi" })),
     answer(say("It ran.")),
+  ],
+  tool: ({ prompt, args: [name = ""] }) => [
+    answer(say("I use it. "), tool({ tool: "raw", name, input: JSON.parse(prompt.split(/INPUT:/)[1] ?? "{}") })),
+    answer(say("It is used.")),
   ],
   "bash-hang": () => [answer(say("I run it. "), tool({ tool: "bash", command: "tail -f /dev/null" }))],
   ask: () => [

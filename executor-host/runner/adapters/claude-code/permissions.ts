@@ -7,7 +7,7 @@ import path from "node:path";
 import type { CanUseTool } from "ai-sdk-provider-claude-code";
 import { messageOf } from "../../failure.ts";
 import type { AdapterContext } from "../adapter.ts";
-import { lineDiff } from "./line-diff.ts";
+import { lineDiff } from "../line-diff.ts";
 
 type Input = Record<string, unknown>;
 

@@ -3,7 +3,7 @@
  * diffs for edits, exit codes for commands. Pure.
  */
 import type { UIMessageChunk } from "ai";
-import { lineDiff } from "../claude-code/line-diff.ts";
+import { lineDiff } from "../line-diff.ts";
 
 export type Item = Record<string, unknown> & { type?: string; id?: string; status?: string };
 type Change = { path?: string; diff?: string; kind?: { type?: string; move_path?: string | null } };

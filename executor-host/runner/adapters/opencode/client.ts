@@ -1,7 +1,7 @@
 /** OpenCode's own client, as the provider brings it, and its events. */
 import { type OpencodeClient, OpencodeClientManager } from "ai-sdk-provider-opencode-sdk";
+import { patientFetch } from "../patient-fetch.ts";
 import { keepingOwnExit } from "./own-exit.ts";
-import { patientFetch } from "./patient-fetch.ts";
 
 export type { OpencodeClient };
 

@@ -1,7 +1,7 @@
 /** The scripted tools: they really read, write and run, in the working directory and nowhere else. */
 import { readFile, writeFile } from "node:fs/promises";
 import type { AdapterContext } from "../adapter.ts";
-import { existingPath, writablePath } from "./workspace-path.ts";
+import { existingPath, writablePath } from "../workspace-path.ts";
 
 /** Output beyond this is counted, not kept: a script may print for ever. */
 const KEPT_OUTPUT_BYTES = 256 * 1024;

@@ -1,4 +1,4 @@
-/** Paths of a script stay below the working directory, whatever they look like and wherever links lead. */
+/** Paths that an agent names stay below the working directory, whatever they look like and wherever links lead. */
 import { mkdir, realpath } from "node:fs/promises";
 import path from "node:path";
 
