@@ -5,6 +5,7 @@
 import type { UIMessageChunk } from "ai";
 import { z } from "zod";
 import { LIMITS } from "./limits.ts";
+import { runtimeManifestSchema } from "./runtime-manifest.ts";
 import {
   DECISIONS,
   FAILURE_REASONS,
@@ -109,6 +110,7 @@ export const EVENT_DATA = {
     providerOptions: providerOptionsSchema.optional(),
     timeoutMs: z.number().positive().optional(),
     retryOn: z.array(z.literal("host_lost")).optional(),
+    manifest: runtimeManifestSchema.optional(),
     author: actorSchema,
   }),
   "run.status": z.object({

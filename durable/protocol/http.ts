@@ -4,6 +4,7 @@ import { actorSchema, humanLoopReplySchema, providerOptionsSchema, todoSchema, u
 import { requestIdSchema, runIdSchema, sessionIdSchema } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
 import { hostFactsSchema } from "./messages.ts";
+import { promptManifestSchema } from "./runtime-manifest.ts";
 import {
   FAILURE_REASONS,
   HOST_STATUSES,
@@ -64,6 +65,8 @@ export const startRunBody = z.object({
   runTimeoutMs: z.number().int().positive().optional(),
   onDisconnect: z.enum(["cancel", "continue"]).default("continue"),
   retryOn: z.array(z.literal("host_lost")).max(1).optional(),
+  /** What the workspace has to be before the run starts. The host checks it against its disk. */
+  manifest: promptManifestSchema.optional(),
 });
 export type StartRunBody = z.infer<typeof startRunBody>;
 

@@ -11,6 +11,7 @@
 import { z } from "zod";
 import { humanLoopReplySchema, providerOptionsSchema, runEventSchema } from "./events.ts";
 import { LIMITS } from "./limits.ts";
+import { runtimeManifestSchema } from "./runtime-manifest.ts";
 import { FAILURE_REASONS, PROVIDERS, READINESS, VM_MODES } from "./vocabulary.ts";
 
 const id = z.string().max(100);
@@ -139,6 +140,8 @@ export const runStartSchema = z.object({
   conversationId: z.string().max(500).optional(),
   /** What the workspace must be before the run: restore it unless the disk already holds exactly this. */
   snapshotId: z.string().max(100).optional(),
+  /** What has to be laid out, and be there, before the run starts (runtime-manifest.ts). */
+  manifest: runtimeManifestSchema.optional(),
   attempt: z.number().int().positive(),
   traceId: id,
 });

@@ -12,6 +12,7 @@ export const WORKSPACE_ROOT = "/workspace";
 
 const MOST_ENTRIES = 500;
 const MOST_SEED_CHARS = 256 * 1024;
+const MOST_TRAVELLING_CHARS = 64 * 1024;
 /** Checked in restore-plan.ts, which can say which one is wrong and why, with the others. */
 const path = z.string().max(SNAPSHOT_LIMITS.pathBytes);
 
@@ -57,6 +58,12 @@ export const runtimeManifestSchema = z
   })
   .meta({ id: "RuntimeManifest" });
 export type RuntimeManifest = z.output<typeof runtimeManifestSchema>;
+
+/** A manifest that travels with a prompt: it is kept in the session's log until the run has ended. */
+export const promptManifestSchema = runtimeManifestSchema.refine(
+  (manifest) => JSON.stringify(manifest).length <= MOST_TRAVELLING_CHARS,
+  `a manifest that comes with a prompt has at most ${MOST_TRAVELLING_CHARS} characters`,
+);
 
 export const restorePlanBody = z.strictObject({
   manifest: runtimeManifestSchema,

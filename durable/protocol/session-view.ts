@@ -5,6 +5,7 @@
  */
 import type { Actor, HumanLoopRequest, RunFinishedData, SessionEvent, Todo, Usage } from "./events.ts";
 import { LIMITS } from "./limits.ts";
+import type { RuntimeManifest } from "./runtime-manifest.ts";
 import type { Provider, VmMode } from "./vocabulary.ts";
 
 type RunBase = {
@@ -14,6 +15,8 @@ type RunBase = {
   providerOptions?: Record<string, unknown>;
   timeoutMs?: number;
   retryOn?: "host_lost"[];
+  /** What its workspace has to be; gone when it has finished, like the prompt. */
+  manifest?: RuntimeManifest;
   author: Actor;
   messageId: string;
   /** The seq of its session.prompted: everything about the run comes after. Views of before have none. */
@@ -212,7 +215,13 @@ function applyWorkerStatus(view: SessionView, event: Of<"worker.status">): Sessi
 
 function finishRun(run: RunView, event: Of<"run.finished">): RunView {
   if (run.state === "finished") return run;
-  const { prompt: _sent, detail: _old, hostId: _host, ...rest } = run as typeof run & { hostId?: string };
+  const {
+    prompt: _sent,
+    manifest: _laid,
+    detail: _old,
+    hostId: _host,
+    ...rest
+  } = run as typeof run & { hostId?: string };
   const { outcome, reason, evidence, usage } = event.data;
   return { ...rest, state: "finished", finishedAt: event.at, outcome, reason, evidence, usage: usage ?? run.usage };
 }

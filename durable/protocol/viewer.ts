@@ -3,6 +3,7 @@ import { z } from "zod";
 import { humanLoopReplySchema, providerOptionsSchema, type SessionEvent } from "./events.ts";
 import { commandIdSchema } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
+import { promptManifestSchema } from "./runtime-manifest.ts";
 import type { SessionView } from "./session-view.ts";
 import type { Transcript } from "./transcript.ts";
 import { PROVIDERS } from "./vocabulary.ts";
@@ -15,6 +16,7 @@ export const promptSchema = z.object({
   providerOptions: providerOptionsSchema.optional(),
   timeoutMs: z.number().int().positive().optional(),
   retryOn: z.array(z.literal("host_lost")).max(1).optional(),
+  manifest: promptManifestSchema.optional(),
 });
 export type PromptInput = z.infer<typeof promptSchema>;
 

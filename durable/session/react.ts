@@ -244,6 +244,7 @@ function runStart(view: SessionView, run: Extract<RunView, { prompt: string }>):
     timeoutMs: timeoutMs(run),
     conversationId: view.conversations[run.provider],
     snapshotId: view.workspace.snapshotId,
+    manifest: run.manifest,
     attempt: run.attempt,
     traceId: run.traceId,
   };

@@ -20,7 +20,7 @@ import { exitEvidence, preparationFailure, RunFailed } from "./failure.ts";
 import { followRun } from "./follow-run.ts";
 import type { Records, RunRecord } from "./records.ts";
 import { RunnerRefused, startProviderRun } from "./runner-client.ts";
-import type { LiveWorker } from "./session-worker.ts";
+import type { LiveWorker, WantedWorkspace } from "./session-worker.ts";
 import { spoolTail } from "./spool-tail.ts";
 
 export type DriveNeeds = {
@@ -35,7 +35,7 @@ export type DriveNeeds = {
   heard(): Promise<void>;
   worker: {
     live(): LiveWorker | undefined;
-    ensure(run: { runId: string; snapshotId: string | undefined }): Promise<LiveWorker>;
+    ensure(run: WantedWorkspace): Promise<LiveWorker>;
     remove(graceMs: number): Promise<void>;
   };
   /** Why this host has ended the worker under the run, when it was the host. */
@@ -95,7 +95,12 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
   }
   if (needs.records.run(runId)?.stopReason !== undefined) changed.abort();
   const unwanted = AbortSignal.any([changed.signal, needs.signal]);
-  const live = await unlessStopped(() => needs.worker.ensure({ runId, snapshotId: run.snapshotId }), unwanted);
+  // A run that has begun has what it needed; what it removed meanwhile is its own affair.
+  const manifest = mayHaveBegun(phase) ? undefined : run.manifest;
+  const live = await unlessStopped(
+    () => needs.worker.ensure({ runId, snapshotId: run.snapshotId, manifest }),
+    unwanted,
+  );
   needs.signal.throwIfAborted();
 
   const ended = new AbortController();
@@ -123,6 +128,7 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
       await unlessStopped(() => needs.heard(), unwanted);
     }
     signal.throwIfAborted();
+    needs.logger.info({ phase: "run" }, "the workspace and its worker are ready");
     if (phase !== "started") await start(run, needs, live, signal);
     deliveries.kick();
     await followRun({

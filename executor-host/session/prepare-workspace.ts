@@ -9,6 +9,9 @@
  */
 import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { Logger } from "../logs.ts";
+import { type LayersInput, layRuntime } from "../workspace/runtime-layers.ts";
+import { RunFailed } from "./failure.ts";
 import type { WorkspaceRecord } from "./records.ts";
 
 export type WorkspacePlan = "keep" | "restore" | "set_aside_and_restore";
@@ -20,6 +23,23 @@ export function planWorkspace(
   if (known?.epoch === wanted.epoch) return "keep";
   if (wanted.snapshotId === undefined || known?.snapshotId === wanted.snapshotId) return "keep";
   return known?.dirty ? "set_aside_and_restore" : "restore";
+}
+
+/**
+ * Carries out what a run's manifest says, on the real disk, and logs each phase (R-4.4).
+ * @throws RunFailed `workspace_failed` with the reason and what is missing; then the run must not start
+ */
+export function layForRun({ logger, ...input }: Omit<LayersInput, "phase"> & { logger: Logger }): void {
+  const laid = layRuntime({
+    ...input,
+    phase: (phase, detail) => logger.info({ phase, ...detail }, "a phase of the workspace has ended"),
+  });
+  if (laid.ok) return;
+  logger.warn(
+    { phase: "validate", reason: laid.reason, missing: laid.missing },
+    "the workspace is not fit for the run",
+  );
+  throw new RunFailed("workspace_failed", `${laid.reason}: ${laid.message}`);
 }
 
 /** Moves the workspace and what the engine remembers of it out of the way. Answers where it lies now. */

@@ -3,7 +3,7 @@
  * meanwhile. The workspace is made ready before a worker starts, and never under a live one.
  */
 import { mkdir } from "node:fs/promises";
-import type { Assignment, FromHostData } from "#protocol/messages.ts";
+import type { Assignment, FromHostData, RunStart } from "#protocol/messages.ts";
 import { sessionPaths } from "../config.ts";
 import { workerUser } from "../container/container-spec.ts";
 import type { Worker, WorkerEngine, WorkerExit } from "../container/port.ts";
@@ -12,11 +12,14 @@ import type { Egress, HostNeeds } from "../needs.ts";
 import type { StoreAccess } from "../workspace/port.ts";
 import { finishInterruptedRestore } from "../workspace/restore-swap.ts";
 import { RunFailed } from "./failure.ts";
-import { planWorkspace, setAside } from "./prepare-workspace.ts";
+import { layForRun, planWorkspace, setAside } from "./prepare-workspace.ts";
 import { removeSpool } from "./spool-tail.ts";
 
 /** A worker that runs; `gone` aborts when it has ended, with the exit as reason. */
 export type LiveWorker = { worker: Worker; gone: AbortSignal };
+
+/** The run that a worker is wanted for, and what its workspace has to be. */
+export type WantedWorkspace = Pick<RunStart, "runId" | "manifest"> & { snapshotId: string | undefined };
 
 export type SessionWorkerNeeds = {
   host: HostNeeds;
@@ -65,8 +68,11 @@ export class SessionWorker {
    * @param runId the run it is for: an older attempt's spool is removed
    * @throws RunFailed, WorkerStartError, StoreError
    */
-  async ensure(run: { runId: string; snapshotId: string | undefined }): Promise<LiveWorker> {
-    if (this.#live) return this.#live;
+  async ensure(run: WantedWorkspace): Promise<LiveWorker> {
+    if (this.#live) {
+      await this.#inTurn(() => this.#layRuntime(run));
+      return this.#live;
+    }
     this.#starting ??= this.#start(run).finally(() => {
       this.#starting = undefined;
     });
@@ -89,14 +95,17 @@ export class SessionWorker {
     await this.#closeEgress();
   }
 
-  async #start(run: { runId: string; snapshotId: string | undefined }): Promise<LiveWorker> {
+  async #start(run: WantedWorkspace): Promise<LiveWorker> {
     const { host, assignment, logger, say } = this.#needs;
     const { sessionId, epoch } = assignment;
     say({ type: "worker.status", state: "starting" });
     const [toolkitDir, image] = await Promise.all([
       host.toolkitDir(),
       this.engine.images ? host.image() : "",
-      host.workspaceTurns.take(sessionId, () => this.#prepareWorkspace(run.snapshotId)),
+      this.#inTurn(async () => {
+        await this.#prepareWorkspace(run.snapshotId);
+        this.#layRuntime(run);
+      }),
     ]);
     await removeSpool(this.#paths.run, run.runId);
     this.#egress ??= await this.#openEgress();
@@ -118,6 +127,22 @@ export class SessionWorker {
     return live;
   }
 
+  #inTurn<T>(work: () => Promise<T> | T): Promise<T> {
+    return this.#needs.host.workspaceTurns.take(this.#needs.assignment.sessionId, async () => await work());
+  }
+
+  /** @throws RunFailed `workspace_failed` when the workspace is not, and cannot be made, what the run needs */
+  #layRuntime({ runId, manifest }: WantedWorkspace): void {
+    if (manifest === undefined) return;
+    const logger = this.#needs.logger.child({ runId });
+    layForRun({ root: this.#paths.workspace, manifest, ...this.#owner(), logger });
+  }
+
+  #owner(): { owner?: { uid: number; gid: number } } {
+    const given = process.getuid?.() === 0 && this.#needs.assignment.vmMode !== "process";
+    return given ? { owner: workerUser() } : {};
+  }
+
   async #prepareWorkspace(snapshotId: string | undefined): Promise<void> {
     const { host, assignment, logger, store, signal } = this.#needs;
     const { sessionId, epoch, traceId } = assignment;
@@ -134,6 +159,7 @@ export class SessionWorker {
     await mkdir(root, { recursive: true, mode: 0o700 });
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     if (plan !== "keep" && snapshotId !== undefined) {
+      const startedAt = host.clock.now();
       // Until it is there, the files are equal to no snapshot that anybody could name.
       host.records.setWorkspace(sessionId, { snapshotId: undefined, epoch: known?.epoch ?? 0, dirty: false });
       const restored = await host.restoreWorkspace({
@@ -144,9 +170,12 @@ export class SessionWorker {
         signal,
         traceId,
         snapshotId,
-        ...(process.getuid?.() === 0 && assignment.vmMode !== "process" ? { owner: workerUser() } : {}),
+        ...this.#owner(),
       });
-      logger.info({ ...restored, snapshotId }, "workspace restored");
+      logger.info(
+        { phase: "restore", ...restored, snapshotId, ms: host.clock.now() - startedAt },
+        "workspace restored",
+      );
     }
     // A worker is about to have it: from here on it may differ from the snapshot.
     host.records.setWorkspace(sessionId, { snapshotId: snapshotId ?? known?.snapshotId, epoch, dirty: true });

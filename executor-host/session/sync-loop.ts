@@ -59,8 +59,10 @@ export class SyncLoop {
       const target = this.#asked;
       this.#hurry = new AbortController();
       try {
+        const startedAt = clock.now();
         const result = await this.#needs.sync(signal);
         if (signal.aborted) break;
+        logger.info({ phase: "sync", ...result, ms: clock.now() - startedAt }, "workspace saved");
         attempt = 1;
         this.#done = target;
         this.#needs.saved(result, this.#asked === target);

@@ -20,8 +20,8 @@ export function removeTree(path: string): void {
   }
 }
 
-/** Names are bytes: what is not UTF-8 has to go as well. */
-function removeIn(parent: Directory, name: Buffer): void {
+/** Removes `name` in the open `parent`. Names are bytes: what is not UTF-8 has to go as well. */
+export function removeIn(parent: Directory, name: Buffer): void {
   const path = Buffer.concat([Buffer.from(at(parent, "")), name]);
   try {
     if (!lstatSync(path).isDirectory()) return unlinkSync(path);

@@ -13,6 +13,7 @@ import { type Result, table } from "./result.ts";
 import { measureResume, measureWake } from "./resume.ts";
 import { measureRunStart } from "./run-start.ts";
 import type { Side } from "./side.ts";
+import { measureWorkspace } from "./workspace.ts";
 
 /** Some compare the two sides; some bring what they need. */
 type Suite = { sides: (sides: readonly [Side, Side]) => Promise<Result[]> } | { alone: () => Promise<Result[]> };
@@ -46,6 +47,7 @@ const SUITES: Record<string, Suite> = {
   wake: { sides: async (sides) => [await measureWake(sides, 40)] },
   rows: { alone: countStorage },
   "run-start": { alone: async () => await measureRunStart(10) },
+  workspace: { alone: measureWorkspace },
 };
 
 const USAGE = `usage: npm run bench -- [--json FILE] [--only ${Object.keys(SUITES).join("|")}]...

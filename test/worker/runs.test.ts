@@ -245,4 +245,16 @@ describe("what is not there", () => {
     ).toBe(404);
     expect((await enqueue({ prompt: "x", executionProfile: "none" })).status).toBe(422);
   });
+
+  test("[R-4.3] a manifest that can never hold is refused before a run exists", async () => {
+    const missing = await enqueue({
+      prompt: "x",
+      manifest: { runtimeVersion: "1.0", requiredPaths: ["/workspace/data"] },
+    });
+    expect(missing).toMatchObject({ status: 422, body: { reason: "required_paths_missing" } });
+    expect(missing.body).toMatchObject({ details: { missing: ["/workspace/data"] } });
+    const version = await enqueue({ prompt: "x", manifest: { runtimeVersion: "9.0" } });
+    expect(version).toMatchObject({ status: 422, body: { reason: "runtime_version_mismatch" } });
+    expect((await enqueue({ prompt: "x", manifest: { runtimeVersion: "1.0" } })).status).toBe(202);
+  });
 });

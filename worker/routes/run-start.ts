@@ -7,9 +7,11 @@ import type { z } from "zod";
 import type { SessionEvent } from "#protocol/events.ts";
 import type { runResult, StartRunBody } from "#protocol/http.ts";
 import { LIMITS } from "#protocol/limits.ts";
+import { planRestore } from "#protocol/restore-plan.ts";
+import type { RuntimeManifest } from "#protocol/runtime-manifest.ts";
 import type { PromptInput } from "#protocol/viewer.ts";
 import { type AppContext, commandContext } from "../context.ts";
-import { refuse, unwrap } from "../errors.ts";
+import { Refused, refuse, unwrap } from "../errors.ts";
 import { type SessionStub, sessionObject } from "../objects.ts";
 import { readSse, untilLeft } from "../sse.ts";
 import { createSession } from "./create-session.ts";
@@ -32,10 +34,23 @@ export async function startRun(c: AppContext, body: StartRunBody): Promise<Start
       executionProfile: body.executionProfile,
     });
   }
+  if (body.manifest !== undefined) refuseUnfit(body.manifest, body.sessionId === undefined ? "empty" : "unknown");
   const { sessionId, session } = await sessionFor(c, body);
   const { runId, cursor } = unwrap(await session.prompt(promptOf(body), await commandContext(c)));
   c.set("log", c.var.log.with({ sessionId, runId }));
   return { session, sessionId, runId, cursor };
+}
+
+/**
+ * What can be known here: that a manifest is sound, and for a session that does not exist yet also that nothing it requires
+ * will lack. What is on an existing session's disk is its host's to say.
+ */
+function refuseUnfit(manifest: RuntimeManifest, workspace: "empty" | "unknown"): void {
+  const planned = planRestore({ manifest, existingPaths: [], existingLinks: [] });
+  if (planned.ok) return;
+  if (planned.reason !== "required_paths_missing") throw new Refused(planned);
+  const missing = "missing" in planned ? planned.missing : [];
+  if (workspace === "empty") throw new Refused({ ...planned, details: { missing } });
 }
 
 async function sessionFor(c: AppContext, body: StartRunBody): Promise<{ sessionId: string; session: SessionStub }> {
@@ -47,11 +62,11 @@ async function sessionFor(c: AppContext, body: StartRunBody): Promise<{ sessionI
 
 /** The prompt as the session knows it. A time-out in the provider's options counts when the run itself names none. */
 export function promptOf(body: Omit<StartRunBody, "onDisconnect">): PromptInput {
-  const { prompt, provider, model, providerOptions, runTimeoutMs, retryOn } = body;
+  const { prompt, provider, model, providerOptions, runTimeoutMs, retryOn, manifest } = body;
   const optionMs = providerOptions?.timeoutMs;
   const timeoutMs =
     runTimeoutMs ?? (typeof optionMs === "number" && Number.isInteger(optionMs) && optionMs > 0 ? optionMs : undefined);
-  const input = { text: prompt, provider, model, providerOptions, timeoutMs, retryOn };
+  const input = { text: prompt, provider, model, providerOptions, timeoutMs, retryOn, manifest };
   // Left out, not undefined: the same request has to look the same to the session's receipts.
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as PromptInput;
 }

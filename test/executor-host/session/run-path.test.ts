@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { newRunId } from "#protocol/ids.ts";
+import { runtimeManifestSchema } from "#protocol/runtime-manifest.ts";
 import { WorkerStartError } from "../../../executor-host/container/port.ts";
 import { StoreError } from "../../../executor-host/workspace/port.ts";
 import { delta, finished, HostUnderTest, messageStop, runStart, SESSION, textOf } from "./host-under-test.ts";
@@ -192,6 +193,38 @@ describe("runs that end without run.finished", () => {
     const aborted = await data.messages.next(({ type }) => type === "run.aborted");
     expect(aborted).toMatchObject({ reason: "workspace_failed" });
     expect(under.engine.starts.all).toEqual([]);
+  });
+
+  test("[R-4.3] required paths that the disk lacks: workspace_failed with what is missing, no worker is started", async () => {
+    const data = await under.lease();
+    const manifest = runtimeManifestSchema.parse({
+      runtimeVersion: "1.0",
+      seedFiles: [{ path: "/workspace/seeded", content: "x" }],
+      requiredPaths: ["/workspace/seeded", "/workspace/data/model.bin"],
+    });
+    data.send({ type: "run.start", run: runStart({ manifest }) });
+    const aborted = await data.messages.next(({ type }) => type === "run.aborted");
+    expect(aborted).toMatchObject({ reason: "workspace_failed" });
+    expect((aborted as { evidence: string }).evidence).toMatch(/required_paths_missing.*\/workspace\/data\/model\.bin/);
+    expect(under.engine.starts.all).toEqual([]);
+  });
+
+  test("[R-4.4] a manifest is laid out before the worker starts, and for a later run under a live worker", async () => {
+    await under.lease();
+    const seed = (name: string) =>
+      runtimeManifestSchema.parse({
+        runtimeVersion: "1.0",
+        seedFiles: [{ path: `/workspace/${name}`, content: name }],
+        requiredPaths: [`/workspace/${name}`],
+      });
+    const first = await under.run({ manifest: seed("first") });
+    const { workspaceDir } = first.worker.spec;
+    expect(readFileSync(join(workspaceDir, "first"), "utf8")).toBe("first");
+    first.worker.runner.emit(first.runId, finished);
+    await under.eventOf(first.runId, "run.finished");
+    const second = await under.run({ manifest: seed("second") });
+    expect(second.worker).toBe(first.worker);
+    expect(readFileSync(join(workspaceDir, "second"), "utf8")).toBe("second");
   });
 
   test("another attempt of a run does not find the spool of the first", async () => {

@@ -44,13 +44,17 @@ export type Call = { method: string; path: string; bytes: number };
 /** Stands before the store: a Response answers instead of it, a changed one after it, undefined lets it through. */
 export type Fault = (call: Call, proceed: () => Promise<Response>) => Promise<Response> | Response | undefined;
 
-export class StorePeer {
-  readonly store = new MemoryStore();
+export class StorePeer<Store extends ObjectStore = MemoryStore> {
+  readonly store: Store;
   readonly shelf: Shelf = { organizationId: "org_1", sessionId: "ses_1" };
   readonly calls: Call[] = [];
   readonly commits: { snapshotId: string; bytesSent: number }[] = [];
   epoch = 1;
   fault: Fault = () => undefined;
+
+  constructor(store: Store = new MemoryStore() as ObjectStore as Store) {
+    this.store = store;
+  }
 
   readonly fetch: typeof fetch = async (input, init) => {
     const request = new Request(

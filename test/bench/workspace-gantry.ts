@@ -1,0 +1,49 @@
+/** Our side: the host's engine, with a store that keeps its objects as files, through the edge's own functions. */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { SyncInput } from "../../executor-host/workspace/port.ts";
+import { sha256 } from "../../worker/store/manifest-bytes.ts";
+import type { ByteRange, ObjectBody, ObjectStore, PutOutcome, StoredObject } from "../../worker/store/object-store.ts";
+import { StorePeer } from "../executor-host/workspace/store-peer.ts";
+
+class FolderStore implements ObjectStore {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async head(key: string): Promise<StoredObject | undefined> {
+    return existsSync(this.#path(key)) ? { length: readFileSync(this.#path(key)).length } : undefined;
+  }
+
+  async get(key: string, range?: ByteRange): Promise<ObjectBody | undefined> {
+    if (!existsSync(this.#path(key))) return undefined;
+    const whole = new Uint8Array(readFileSync(this.#path(key)));
+    const bytes = range === undefined ? whole : whole.slice(range.offset, range.offset + range.length);
+    return { length: bytes.length, body: new Response(bytes).body!, bytes: async () => bytes };
+  }
+
+  async putIfAbsent(key: string, body: ReadableStream | Uint8Array, hash?: string): Promise<PutOutcome> {
+    const bytes = new Uint8Array(await new Response(body as BodyInit).arrayBuffer());
+    if (hash !== undefined && sha256(bytes) !== hash) return "corrupt";
+    if (existsSync(this.#path(key))) return "already_there";
+    mkdirSync(dirname(this.#path(key)), { recursive: true });
+    writeFileSync(`${this.#path(key)}.new`, bytes);
+    renameSync(`${this.#path(key)}.new`, this.#path(key));
+    return "stored";
+  }
+
+  #path(key: string): string {
+    return join(this.#folder, key);
+  }
+}
+
+/** A host's state folder and a store in `place`. */
+export function gantryIn(place: string, root: string): { input: SyncInput; stored: string } {
+  const stored = join(place, "store");
+  const peer = new StorePeer(new FolderStore(stored));
+  const store = { url: "http://edge/store", token: () => "token", epoch: 1, fetch: peer.fetch };
+  const input = { sessionId: "ses_1", root, stateDir: join(place, "state"), store, traceId: "trc_1" };
+  return { stored, input };
+}

@@ -1,0 +1,191 @@
+/**
+ * The workspace engine beside the tools of Debian: first save, nothing changed, ten files changed, restore; in memory and
+ * on a disk, one tool after the other in each round, so that all of them meet the same noise.
+ */
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { restoreWorkspace } from "../../executor-host/workspace/restore.ts";
+import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
+import { describeTree } from "../executor-host/workspace/fixture.ts";
+import { judged, type Result } from "./result.ts";
+import { median } from "./statistics.ts";
+import { gantryIn } from "./workspace-gantry.ts";
+import { type Peer, peersHere } from "./workspace-peers.ts";
+import { bareWalk, editTen, makeTree } from "./workspace-tree.ts";
+
+type Step = "first" | "unchanged" | "ten" | "restore";
+type Times = Record<Step, number[]>;
+type Sizes = { storedBytes: number; objects: number; sentPerChanged: number };
+
+const ROUNDS = 3;
+
+export async function measureWorkspace(): Promise<Result[]> {
+  const peers = peersHere();
+  const folders = [
+    ["memory", "/dev/shm"],
+    ["disk", tmpdir()],
+  ] as const;
+  const results: Result[] = [];
+  for (const [medium, parent] of folders) {
+    const folder = mkdtempSync(join(parent, "gantry-bench-ws-"));
+    try {
+      results.push(...(await measureOn(medium, folder, peers)));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return results;
+}
+
+async function measureOn(medium: string, folder: string, peers: readonly Peer[]): Promise<Result[]> {
+  const root = join(folder, "tree");
+  makeTree(root);
+  const times = new Map<string, Times>(["gantry", ...peers.map(({ name }) => name)].map((name) => [name, noTimes()]));
+  const stored = new Map<string, number>();
+  const walks: number[] = [];
+  let sizes: Sizes | undefined;
+  for (let round = 0; round < ROUNDS; round++) {
+    const order = turned(["gantry", ...peers.map(({ name }) => name)], round);
+    for (const name of order) {
+      const place = join(folder, "place");
+      mkdirSync(place);
+      const peer = peers.find((each) => each.name === name);
+      const into = times.get(name)!;
+      if (peer) stored.set(name, trialOf(peer, place, root, into));
+      else sizes = await trialOfGantry(place, root, into, walks);
+      rmSync(place, { recursive: true });
+    }
+  }
+  return judge(medium, times, stored, walks, sizes!);
+}
+
+async function trialOfGantry(place: string, root: string, into: Times, walks: number[]): Promise<Sizes> {
+  const { input, stored } = gantryIn(place, root);
+  await timed(into.first, () => syncWorkspace(input));
+  const { bytes: storedBytes, files: objects } = sizeOf(stored);
+  await timed(walks, async () => bareWalk(root));
+  await timed(into.unchanged, () => syncWorkspace(input));
+  const changedBytes = editTen(root, into.ten.length);
+  const { snapshotId, bytesSent } = await timed(into.ten, () => syncWorkspace(input));
+  const elsewhere = { ...input, snapshotId, root: join(place, "back"), stateDir: join(place, "state-2") };
+  await timed(into.restore, () => restoreWorkspace(elsewhere));
+  const [wanted, got] = [describeTree(root), describeTree(elsewhere.root)];
+  if (JSON.stringify(wanted) !== JSON.stringify(got)) throw new Error("the restored tree is another");
+  return { storedBytes, objects, sentPerChanged: bytesSent / changedBytes };
+}
+
+function trialOf(peer: Peer, place: string, root: string, into: Times): number {
+  peer.prepare(place);
+  const round = into.first.length;
+  timedNow(into.first, () => peer.save(root, place, 3 * round));
+  const { bytes } = sizeOf(peer.stored(place));
+  timedNow(into.unchanged, () => peer.save(root, place, 3 * round + 1));
+  editTen(root, 1_000 + round);
+  timedNow(into.ten, () => peer.save(root, place, 3 * round + 2));
+  timedNow(into.restore, () => peer.restore(place, join(place, "back"), 3 * round + 2));
+  return bytes;
+}
+
+function judge(
+  medium: string,
+  times: ReadonlyMap<string, Times>,
+  stored: ReadonlyMap<string, number>,
+  walks: readonly number[],
+  sizes: Sizes,
+): Result[] {
+  const ours = times.get("gantry")!;
+  const best = (step: Step, among: readonly string[]): { ms: number; name: string } | undefined =>
+    [...times]
+      .filter(([name]) => among.includes(name))
+      .map(([name, all]) => ({ name, ms: median(all[step]) }))
+      .sort((a, b) => a.ms - b.ms)[0];
+  const all = [...times.keys()].filter((name) => name !== "gantry");
+  const others = (step: Step) => all.map((name) => `${name} ${Math.round(median(times.get(name)![step]))}`).join(", ");
+  const against = (step: Step, title: string, among: readonly string[], ratioAtMost: number): Result => {
+    const floor = best(step, among);
+    const how = `median of ${ROUNDS} interleaved rounds; milliseconds of all: ${others(step)}${floor ? `; against ${floor.name}` : ""}`;
+    const measured = {
+      name: `workspace ${title}, ${medium}`,
+      unit: "ms",
+      value: median(ours[step]),
+      trials: ROUNDS,
+      how,
+    };
+    return floor === undefined ? judged(measured) : judged({ ...measured, floor: floor.ms }, { ratioAtMost });
+  };
+  const how = "the same run";
+  const restic = stored.get("restic");
+  return [
+    against("first", "first save", ["restic", "borg", "casync"], 1),
+    against("unchanged", "nothing changed", ["restic"], 0.25),
+    judged(
+      {
+        name: `workspace nothing changed against walk and lstat, ${medium}`,
+        unit: "ms",
+        value: median(ours.unchanged),
+        floor: median(walks),
+        trials: ROUNDS,
+        how,
+      },
+      { ratioAtMost: 1.5 },
+    ),
+    against("ten", "ten files changed", ["restic"], 0.3),
+    against("restore", "cold restore", all, 1.1),
+    judged(
+      {
+        name: `workspace stored, ${medium}`,
+        unit: "MB",
+        value: sizes.storedBytes / 1e6,
+        trials: 1,
+        how,
+        ...(restic ? { floor: restic / 1e6 } : {}),
+      },
+      restic ? { ratioAtMost: 1 } : {},
+    ),
+    judged(
+      { name: `workspace objects of a first save, ${medium}`, unit: "objects", value: sizes.objects, trials: 1, how },
+      { atMost: 20 },
+    ),
+    judged(
+      {
+        name: `workspace bytes sent per byte of ten edited files, ${medium}`,
+        unit: "x",
+        value: sizes.sentPerChanged,
+        trials: 1,
+        how,
+      },
+      { atMost: 3 },
+    ),
+  ];
+}
+
+const noTimes = (): Times => ({ first: [], unchanged: [], ten: [], restore: [] });
+const turned = <T>(list: readonly T[], by: number): T[] => [
+  ...list.slice(by % list.length),
+  ...list.slice(0, by % list.length),
+];
+
+async function timed<T>(into: number[], work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work();
+  into.push(performance.now() - start);
+  return result;
+}
+
+function timedNow(into: number[], work: () => void): void {
+  const start = performance.now();
+  work();
+  into.push(performance.now() - start);
+}
+
+function sizeOf(folder: string): { files: number; bytes: number } {
+  let files = 0;
+  let bytes = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue;
+    files++;
+    bytes += lstatSync(join(entry.parentPath, entry.name)).size;
+  }
+  return { files, bytes };
+}
