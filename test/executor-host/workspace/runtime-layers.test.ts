@@ -145,10 +145,12 @@ test("[R-4.4] the agents' state is linked to where it is wanted, and what the se
 });
 
 const SWAPPER = `
-  const { renameSync, symlinkSync, unlinkSync } = require("node:fs");
+  const { renameSync, rmSync, symlinkSync, unlinkSync } = require("node:fs");
   const { workerData: { root, outside, flag } } = require("node:worker_threads");
   const tries = (f) => { try { f(); } catch {} };
   while (Atomics.load(flag, 0) === 0) {
+    // The one who writes may have made a new folder while the old one was away.
+    tries(() => rmSync(root + "/.parked", { recursive: true }));
     tries(() => renameSync(root + "/dir", root + "/.parked"));
     tries(() => symlinkSync(outside, root + "/dir"));
     tries(() => unlinkSync(root + "/dir"));
