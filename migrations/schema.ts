@@ -189,6 +189,20 @@ export const audit = sqliteTable(
   ],
 );
 
+/** How far the sweeps of an organisation have come (worker/reconcile/), so that each tick goes on where the last one stopped. */
+export const sweeps = sqliteTable(
+  "sweeps",
+  {
+    organizationId: organizationId().references(() => organizations.id),
+    /** `sessions`, `unfinished`, or `pool:<name>`. */
+    name: text("name").notNull(),
+    /** The last session id that was looked at; empty at the end of a round. */
+    cursor: text("cursor").notNull(),
+    at: integer("at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.organizationId, table.name] })],
+);
+
 /* ── index of what the objects know ────────────────────────────────────────────────────────────────────────── */
 
 export const sessions = sqliteTable(

@@ -26,6 +26,7 @@ import { humanLoopRoutes } from "./routes/human-loop.ts";
 import { linkRoutes } from "./routes/links.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
 import { organizationRoutes } from "./routes/organization.ts";
+import { reconcileRoutes } from "./routes/reconcile.ts";
 import { restorePlanRoutes } from "./routes/restore-plan.ts";
 import { runQueueRoutes } from "./routes/run-queue.ts";
 import { runRoutes } from "./routes/runs.ts";
@@ -94,6 +95,7 @@ export const app: Hono<AppEnv> = base
   .route("/api/service-tokens", serviceTokenRoutes)
   .route("/api/organization", organizationRoutes)
   .route("/api/audit", auditRoutes)
+  .route("/api/reconcile", reconcileRoutes)
   .route(
     "/api",
     openApiRoutes(() => app),

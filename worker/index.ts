@@ -2,6 +2,7 @@
 import { app } from "./app.ts";
 import { type Env, requireSecrets } from "./env.ts";
 import { createLogger } from "./log.ts";
+import { sweepTick } from "./reconcile/scheduled.ts";
 import { sweepExpired } from "./scheduled.ts";
 
 export { FleetObject } from "../durable/fleet/fleet-object.ts";
@@ -14,5 +15,6 @@ export default {
     const missing = requireSecrets(env);
     if (missing) return createLogger({ component: "worker" }).error("misconfigured", { message: missing.message });
     await sweepExpired(env, controller.scheduledTime);
+    await sweepTick(env, createLogger({ component: "worker", cron: "reconcile" }));
   },
 } satisfies ExportedHandler<Env>;

@@ -29,6 +29,10 @@ export class ControlSockets {
     return this.#ctx.getWebSockets(hostId).filter((ws) => isOpen(ws) && phaseOf(ws).phase === "live");
   }
 
+  isConnected(hostId: string): boolean {
+    return this.live(hostId).length > 0;
+  }
+
   /** Stored first; goes out now when the host is there, else when it resumes. */
   send(hostId: string, message: ToHostControl): void {
     const frame = this.#link.enqueue(hostId, message);

@@ -1,6 +1,4 @@
 /** A pool's Durable Object: a shell. It identifies who speaks and hands the words over; fleet.ts does the rest. */
-
-import { DurableObject } from "cloudflare:workers";
 import { createHash, randomBytes } from "node:crypto";
 import type { HostRecord } from "#protocol/http.ts";
 import { objectName } from "#protocol/ids.ts";
@@ -24,26 +22,28 @@ import { ControlSockets, controlNeeds, renewToken } from "./control-inbox.ts";
 import { Fleet } from "./fleet.ts";
 import { FleetStore } from "./fleet-store.ts";
 import { hostRecords } from "./host-records.ts";
+import { type Care, PoolCare } from "./pool-care.ts";
 import { tellSessions } from "./session-calls.ts";
 
 const AUTH_DEADLINE = "auth";
 
-export class FleetObject extends DurableObject<ObjectsEnv> implements FleetRpc {
+export class FleetObject extends PoolCare implements FleetRpc {
   readonly #store: FleetStore;
   readonly #chores: Chores;
   readonly #link: LinkStore;
   readonly #sockets: ControlSockets;
   readonly #fleet: Fleet;
+  protected override readonly care: Care;
 
   constructor(ctx: DurableObjectState, env: ObjectsEnv) {
     super(ctx, env);
     this.#store = new FleetStore(ctx.storage);
     this.#link = new LinkStore(ctx.storage);
     this.#sockets = new ControlSockets(ctx, this.#link);
+    const session = (id: string) => env.SESSION.getByName(objectName(this.#store.organizationId, id));
     this.#chores = new Chores(ctx.storage, {
       component: "fleet",
-      deliver: (key, body) =>
-        tellSessions(key, body, this.#fleet, (id) => env.SESSION.getByName(objectName(this.#store.organizationId, id))),
+      deliver: (key, body) => tellSessions(key, body, this.#fleet, session),
       deadline: (name, now) => (name === AUTH_DEADLINE ? this.#sockets.closeSilent(now) : this.#fleet.deadline(name)),
     });
     this.#fleet = new Fleet({
@@ -51,7 +51,7 @@ export class FleetObject extends DurableObject<ObjectsEnv> implements FleetRpc {
       deadlines: this.#chores.deadlines,
       outbox: this.#chores.outbox,
       now: () => Date.now(),
-      isConnected: (hostId) => this.#sockets.live(hostId).length > 0,
+      isConnected: (hostId) => this.#sockets.isConnected(hostId),
       lastPingAt: (hostId) => this.#sockets.lastPingAt(hostId),
       hangUp: (hostId, reason) => this.#sockets.closeAll(hostId, "going_away", reason),
       sendToHost: (hostId, message) => this.#sockets.send(hostId, message),
@@ -62,6 +62,7 @@ export class FleetObject extends DurableObject<ObjectsEnv> implements FleetRpc {
         storeUrl: `/api/link/store/${sessionId}`,
       }),
     });
+    this.care = { store: this.#store, fleet: this.#fleet, chores: this.#chores, sockets: this.#sockets, session };
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
 
@@ -82,10 +83,7 @@ export class FleetObject extends DurableObject<ObjectsEnv> implements FleetRpc {
   }
 
   async hosts(): Promise<HostRecord[]> {
-    return hostRecords(this.#store, {
-      isConnected: (hostId) => this.#sockets.live(hostId).length > 0,
-      lastPingAt: (hostId) => this.#sockets.lastPingAt(hostId),
-    });
+    return hostRecords(this.#store, this.#sockets);
   }
 
   async drainHost(hostId: string): Promise<Result<object>> {

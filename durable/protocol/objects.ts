@@ -9,6 +9,7 @@
  */
 import type { Actor, HumanLoopReply, SessionEvent } from "./events.ts";
 import type { HostRecord } from "./http.ts";
+import type { PoolReconcile, PoolReconciled, PoolStanding, SessionReconcile, SessionReconciled } from "./reconcile.ts";
 import type { SessionView } from "./session-view.ts";
 import type { Transcript } from "./transcript.ts";
 import type { PromptInput } from "./viewer.ts";
@@ -66,6 +67,9 @@ export interface SessionRpc {
   leaseGranted(input: { hostId: string; epoch: number }): Promise<Result<object>>;
   leaseLost(input: { epoch: number; hostId: string; reason: string }): Promise<Result<object>>;
   leaseWaiting(input: { runId: string; waitingFor: string }): Promise<Result<object>>;
+
+  /** Mends what a sweep finds in this session, and says where it stands. Never makes a session. */
+  reconcile(input: SessionReconcile): Promise<SessionReconciled>;
 }
 
 export type CommitSnapshot = {
@@ -124,4 +128,8 @@ export interface FleetRpc {
   queue(): Promise<{ entries: FleetQueueEntry[]; leases: FleetLease[] }>;
   /** Tries to place everything that waits; answers how many were placed. */
   drainQueue(): Promise<{ claimed: number; waiting: number }>;
+  /** What the pool knows of a session; changes nothing. */
+  standing(sessionId: string): Promise<PoolStanding>;
+  /** Mends what a sweep finds in one batch of this pool's leases and queue entries. */
+  reconcile(input: PoolReconcile): Promise<PoolReconciled>;
 }

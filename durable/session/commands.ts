@@ -18,7 +18,9 @@ export type SessionCommand =
   | { type: "lease_waiting"; runId: string; waitingFor: string }
   | { type: "host_message"; epoch: number; message: FromHostData }
   | { type: "snapshot_committed"; commit: CommitSnapshot }
-  | { type: "deadline"; name: string };
+  | { type: "deadline"; name: string }
+  /** A sweep looks whether the state is one that has an exit. */
+  | { type: "reconcile" };
 
 /**
  * Who asks, when (server time, milliseconds) and under which trace. `message`: the host's numbered message that it came

@@ -9,6 +9,7 @@ import { activeRun, applyEvent, queuedRuns, runById, type SessionView } from "#p
 import type { Asked, SessionCommand } from "./commands.ts";
 import { decideDeadline } from "./decide-deadline.ts";
 import { decideHostMessage } from "./decide-host-message.ts";
+import { decideReconcile } from "./decide-reconcile.ts";
 import { cancelRun, finishRun, holdsLease, leaseRefusal, loseHost, nextRun, stopIdleWorker } from "./run-steps.ts";
 
 export type Decision = { ok: true; events: NewEvent[] } | Rejection;
@@ -78,6 +79,8 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
     }
     case "deadline":
       return happened(...decideDeadline(view, command.name));
+    case "reconcile":
+      return happened(...decideReconcile(view, asked.now));
     default:
       return command satisfies never;
   }

@@ -54,7 +54,7 @@ export const fleetKey = {
   release: "fleet/release",
 } as const;
 
-function indexKey(what: Indexed): string {
+export function indexKey(what: Indexed): string {
   switch (what.kind) {
     case "session":
       return "index/session";

@@ -4,7 +4,7 @@
  * on sockets, so a page acknowledges its cursor, and one that does not keep up is cut off with a code that says
  * "resume"; it is never fed holes.
  */
-import type { Actor, SessionEvent } from "#protocol/events.ts";
+import type { SessionEvent } from "#protocol/events.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import { runById, type SessionView } from "#protocol/session-view.ts";
 import { applyToTranscript, emptyTranscript, type Transcript } from "#protocol/transcript.ts";
@@ -12,8 +12,6 @@ import type { SnapshotReason, ToViewer } from "#protocol/viewer.ts";
 import { closeSocket } from "../shell/host-handshake.ts";
 import type { EventLog } from "./event-log.ts";
 import { EventStream } from "./event-stream.ts";
-
-export type ViewerSocket = { kind: "viewer"; actor: Actor };
 
 /** A first visitor to a short session gets the events themselves: cheaper for both than a snapshot. */
 const SHORT_LOG_EVENTS = 1_000;

@@ -40,7 +40,7 @@ export function react(before: SessionView, event: SessionEvent, after: SessionVi
       return [
         ...indexRun(runId),
         { type: "set_deadline", name: deadlineName.queue(runId), at: event.at + TIMES.queueDeadlineMs },
-        ...askFleet(before, after),
+        ...askFleet(after),
       ];
     }
     case "run.status":
@@ -76,8 +76,7 @@ function reactToRunStatus(before: SessionView, event: Of<"run.status">, after: S
   const run = runById(after, runId);
   const was = runById(before, runId);
   if (!run || run.state === "finished") return [];
-  if (was?.state === run.state)
-    return run.state === "queued" && run.attempt !== was.attempt ? askFleet(before, after) : [];
+  if (was?.state === run.state) return run.state === "queued" && run.attempt !== was.attempt ? askFleet(after) : [];
   const effects = indexRun(runId);
   switch (run.state) {
     case "queued":
@@ -85,7 +84,7 @@ function reactToRunStatus(before: SessionView, event: Of<"run.status">, after: S
         ...effects,
         ...clear(deadlineName.prepare(runId), deadlineName.timeout(runId)),
         { type: "set_deadline", name: deadlineName.queue(runId), at: event.at + TIMES.queueDeadlineMs },
-        ...askFleet(before, after),
+        ...askFleet(after),
       ];
     case "assigned":
       return [
@@ -145,7 +144,7 @@ function reactToFinish(before: SessionView, event: Of<"run.finished">, after: Se
         : idle(event.at),
     );
   }
-  return [...effects, ...askFleet(before, after)];
+  return [...effects, ...askFleet(after)];
 }
 
 function reactToAnswer(event: Of<"human_loop.resolved">): Effect[] {
@@ -165,7 +164,7 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
         indexed,
         ...clear(deadlineName.idle, deadlineName.workerStop),
         { type: "reset_link", epoch: undefined },
-        ...askFleet(before, after),
+        ...askFleet(after),
       ];
     case "starting":
       return after.epoch === before.epoch ? [indexed] : [indexed, { type: "reset_link", epoch: after.epoch }];
@@ -188,7 +187,7 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
         ...clear(deadlineName.idle, deadlineName.workerStop),
         { type: "reset_link", epoch: undefined },
         { type: "release_lease", epoch: after.epoch },
-        ...askFleet(before, after),
+        ...askFleet(after),
       ];
     default:
       return worker satisfies never;
@@ -209,7 +208,7 @@ function endWorker(view: SessionView): Effect[] {
 }
 
 /** A run waits, nothing is under way, and no host has the worker: the fleet has to find one. It dedupes by run. */
-function askFleet(_before: SessionView, view: SessionView): Effect[] {
+export function askFleet(view: SessionView): Effect[] {
   const run = queuedRuns(view)[0];
   if (!run || activeRun(view) || leaseHost(view)) return [];
   return [

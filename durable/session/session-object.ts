@@ -1,6 +1,6 @@
 /** The session's Durable Object: a shell. It identifies who speaks and hands the words over; session.ts does the rest. */
 import { DurableObject } from "cloudflare:workers";
-import type { Actor, HumanLoopReply, SessionEvent } from "#protocol/events.ts";
+import type { HumanLoopReply, SessionEvent } from "#protocol/events.ts";
 import { newId, newRunId } from "#protocol/ids.ts";
 import { TIMES } from "#protocol/limits.ts";
 import type {
@@ -12,6 +12,7 @@ import type {
   StopInput,
 } from "#protocol/objects.ts";
 import { type Rejection, reject } from "#protocol/objects.ts";
+import type { SessionReconcile, SessionReconciled } from "#protocol/reconcile.ts";
 import { runById, type SessionView } from "#protocol/session-view.ts";
 import type { Transcript } from "#protocol/transcript.ts";
 import type { FromViewer, PromptInput } from "#protocol/viewer.ts";
@@ -20,9 +21,10 @@ import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } f
 import { guardSocket } from "../shell/socket-guard.ts";
 import type { SessionCommand } from "./commands.ts";
 import { hostNeeds } from "./host-inbox.ts";
-import type { ViewerSocket } from "./hub.ts";
+import { openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
+import { reconcileSession } from "./reconcile.ts";
 import { leaseRefusal } from "./run-steps.ts";
-import { HOST_TAG, Session, VIEWER_TAG } from "./session.ts";
+import { HOST_TAG, Session } from "./session.ts";
 import { onViewerFrame } from "./viewer-inbox.ts";
 
 type Attachment = ViewerSocket | HostSocketPhase;
@@ -107,6 +109,10 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     return this.#system({ type: "lease_waiting", ...input });
   }
 
+  async reconcile(input: SessionReconcile): Promise<SessionReconciled> {
+    return await reconcileSession(this.#session, this.env, input);
+  }
+
   async mayAccessStore(hostId: string, epoch: number | undefined): Promise<Result<object>> {
     return leaseRefusal(this.#session.view, hostId, epoch) ?? { ok: true };
   }
@@ -122,21 +128,10 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     const url = new URL(request.url);
     const missing = this.#present();
     if (missing) return Response.json(missing, { status: 404 });
-    const cursor = Number(url.searchParams.get("cursor") ?? 0) || 0;
-    if (url.pathname === "/events") {
-      const { hub, view } = this.#session;
-      const runId = url.searchParams.get("runId") ?? undefined;
-      // 204 is how an EventSource learns that coming back is of no use.
-      if (runId && hub.hasAll(runId, cursor, view)) return new Response(null, { status: 204 });
-      const stream = hub.stream(cursor, view, runId);
-      return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
-    }
+    if (url.pathname === "/events") return openStream(this.#session, url);
     const { 0: client, 1: server } = new WebSocketPair();
     if (url.pathname === "/viewer") {
-      const actor = JSON.parse(request.headers.get("x-gantry-actor") ?? "{}") as Actor;
-      this.ctx.acceptWebSocket(server, [VIEWER_TAG]);
-      server.serializeAttachment({ kind: "viewer", actor } satisfies ViewerSocket);
-      this.#session.hub.join(server, cursor, this.#session.view, this.#session.hostSockets("live").length > 0);
+      openViewer(this.#session, this.ctx, server, request);
     } else {
       const now = Date.now();
       this.ctx.acceptWebSocket(server, [HOST_TAG]);

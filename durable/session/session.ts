@@ -121,6 +121,14 @@ export class Session {
     });
   }
 
+  /** Carries out effects that should have been carried out before; each of them is harmless twice. */
+  again(effects: readonly Effect[], now: number): void {
+    this.#ctx.storage.transactionSync(() => {
+      for (const effect of effects) this.#perform(effect, this.#view, now);
+    });
+    if (this.chores.unsettled) this.#ctx.waitUntil(this.chores.settle());
+  }
+
   /** The same command id again gets the first answer; with another body it is refused (SPEC [S-2]). */
   once<T extends object>(
     context: CommandContext,

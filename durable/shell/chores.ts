@@ -49,6 +49,18 @@ export class Chores {
     this.#settled = Math.max(this.#settled, seen);
   }
 
+  /**
+   * Finds out whether the alarm is lost: none is set for what waits, or it should have rung long ago. Then everything
+   * that is due happens now, and the alarm is set again.
+   * @returns what was wrong, or undefined
+   */
+  async rearm(now: number): Promise<"alarm_lost" | "alarm_overdue" | undefined> {
+    const state = await this.deadlines.alarmState(now, this.outbox.nextAt());
+    if (state === "fine") return undefined;
+    await this.alarm(now);
+    return state;
+  }
+
   get #changes(): number {
     return this.deadlines.changes + this.outbox.changes;
   }

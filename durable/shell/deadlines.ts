@@ -4,6 +4,9 @@
  */
 import { upgrade } from "./schema.ts";
 
+/** An alarm that is later than this has not been kept; the platform promises seconds. */
+const OVERDUE_MS = 30_000;
+
 export class Deadlines {
   readonly #storage: DurableObjectStorage;
   /** What the alarm is set to, as far as this instance knows; undefined until it was read. */
@@ -62,6 +65,19 @@ export class Deadlines {
     if (this.#alarmAt !== null && this.#alarmAt <= wanted) return;
     this.#alarmAt = wanted;
     await this.#storage.setAlarm(wanted);
+  }
+
+  /** What the platform says of the alarm, whatever this instance believes. @param also as in [arm] */
+  async alarmState(now: number, also?: number): Promise<"fine" | "alarm_lost" | "alarm_overdue"> {
+    const first = this.#storage.sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM deadline").one().at;
+    const wanted = Math.min(first ?? Number.POSITIVE_INFINITY, also ?? Number.POSITIVE_INFINITY);
+    // What is due this very moment may be on its way, and what was set in this turn is armed at its end.
+    if (wanted > now + OVERDUE_MS) {
+      const set = await this.#storage.getAlarm();
+      return wanted !== Number.POSITIVE_INFINITY && (set === null || set > wanted + OVERDUE_MS) ? "alarm_lost" : "fine";
+    }
+    if (wanted > now - OVERDUE_MS) return "fine";
+    return (await this.#storage.getAlarm()) === null ? "alarm_lost" : "alarm_overdue";
   }
 
   /** The alarm has rung: whatever was set is gone. */

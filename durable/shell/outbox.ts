@@ -38,6 +38,11 @@ export class Outbox {
     this.#sql.exec("DELETE FROM outbox WHERE key = ?", key);
   }
 
+  /** True while something under this key waits to be delivered. */
+  owes(key: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM outbox WHERE key = ?", key).toArray().length > 0;
+  }
+
   /** When the next delivery is due; undefined when nothing is owed. */
   nextAt(): number | undefined {
     return this.#sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM outbox").one().at ?? undefined;

@@ -125,7 +125,8 @@ export type ScriptedHostOptions = Partial<Pick<HostFacts, "name" | "slots" | "vm
 };
 
 export class ScriptedHost {
-  readonly origin: string;
+  /** Changes when the control plane came back at another port. */
+  origin: string;
   readonly #privateKey: ReturnType<typeof generateKeyPairSync>["privateKey"];
   readonly publicKey: { kty: "OKP"; crv: "Ed25519"; x: string };
   readonly options: ScriptedHostOptions;

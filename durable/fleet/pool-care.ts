@@ -1,0 +1,29 @@
+/** What operators and sweeps ask of a pool beside its daily work. The pool's object inherits it; here is what it needs. */
+import { DurableObject } from "cloudflare:workers";
+import type { PoolReconcile, PoolReconciled, PoolStanding } from "#protocol/reconcile.ts";
+import type { ObjectsEnv } from "../shell/env.ts";
+import type { ControlSockets } from "./control-inbox.ts";
+import { type PoolCareNeeds, poolStanding, reconcilePool } from "./reconcile.ts";
+
+export type Care = Pick<PoolCareNeeds, "store" | "fleet" | "chores" | "session"> & { sockets: ControlSockets };
+
+export abstract class PoolCare extends DurableObject<ObjectsEnv> {
+  protected abstract readonly care: Care;
+
+  async standing(sessionId: string): Promise<PoolStanding> {
+    return poolStanding(this.care, sessionId);
+  }
+
+  async reconcile(input: PoolReconcile): Promise<PoolReconciled> {
+    const { sockets, ...care } = this.care;
+    return await reconcilePool(
+      {
+        ...care,
+        revoked: ({ hostId, sessionId, epoch }, reason) =>
+          sockets.send(hostId, { type: "lease.revoked", sessionId, epoch, reason }),
+        now: () => Date.now(),
+      },
+      input,
+    );
+  }
+}

@@ -1,0 +1,70 @@
+/** What should be so in a session that nobody is forgetting. Pure: what is missing is found by comparing with it. */
+import type { NewEvent } from "#protocol/events.ts";
+import { TIMES } from "#protocol/limits.ts";
+import { activeRun, queuedRuns, type SessionView } from "#protocol/session-view.ts";
+import { deadlineName } from "./commands.ts";
+import { holdsLease, loseHost } from "./run-steps.ts";
+
+/** Work that is unsaved for this long, with a host there and no try announced, is nobody's concern any more. */
+const UNSAVED_MS = 60_000;
+
+/** States that no decision leads to or out of, and the events that end them. */
+export function decideReconcile(view: SessionView, now: number): NewEvent[] {
+  const run = activeRun(view);
+  if (run && !holdsLease(view)) {
+    return loseHost(view, { reason: "The run was under way and no host had the session.", epoch: view.epoch });
+  }
+  const { worker } = view;
+  // A worker that was started for a run that is gone holds its slot, and nothing would ever stop it.
+  if (worker.state !== "starting" || run || queuedRuns(view).length > 0) return [];
+  if (worker.since > now - TIMES.prepareDeadlineMs) return [];
+  const detail = "nothing is left to do for it";
+  return [{ type: "worker.status", data: { state: "stopping", hostId: worker.hostId, epoch: view.epoch, detail } }];
+}
+
+/** Every deadline that this state has to have, with the moment to set when it is missing (SPEC [S-19]). */
+export function deadlinesOf(view: SessionView, now: number): { name: string; at: number }[] {
+  const deadlines = queuedRuns(view).map((run) => ({
+    name: deadlineName.queue(run.id),
+    at: Math.max(now, run.queuedAt + TIMES.queueDeadlineMs),
+  }));
+  const run = activeRun(view);
+  switch (run?.state) {
+    case "assigned":
+    case "preparing":
+      deadlines.push({ name: deadlineName.prepare(run.id), at: now + TIMES.prepareDeadlineMs });
+      break;
+    case "running": {
+      const limitMs = (run.timeoutMs ?? TIMES.runTimeoutMs) + TIMES.cancelDeadlineMs;
+      deadlines.push({ name: deadlineName.timeout(run.id), at: Math.max(now, run.startedAt + limitMs) });
+      break;
+    }
+    case "cancelling":
+      deadlines.push({ name: deadlineName.cancel(run.id), at: now + TIMES.cancelDeadlineMs });
+      break;
+    case "waiting":
+    case undefined:
+      break;
+    default:
+      run satisfies never;
+  }
+  if (view.worker.state === "stopping")
+    deadlines.push({ name: deadlineName.workerStop, at: now + TIMES.stopDeadlineMs });
+  if (view.worker.state === "active" && !run && queuedRuns(view).length === 0)
+    deadlines.push({ name: deadlineName.idle, at: now + TIMES.idleStopMs });
+  return deadlines;
+}
+
+/** Why the host should be asked to save now; undefined when somebody is at it, or everything is saved. */
+export function staleSync(view: SessionView, now: number): string | undefined {
+  if (!holdsLease(view)) return undefined;
+  const { failure, syncedAt = 0 } = view.workspace;
+  if (failure) {
+    if (failure.nextAt === undefined) return "sync_failed_without_next_try";
+    return failure.nextAt < now - UNSAVED_MS ? "sync_retry_overdue" : undefined;
+  }
+  if (activeRun(view) || view.worker.state !== "active") return undefined;
+  const worked = view.runs.flatMap((run) => (run.state === "finished" && run.startedAt ? [run.finishedAt] : []));
+  const last = Math.max(0, ...worked);
+  return last > syncedAt && last < now - UNSAVED_MS ? "work_not_saved" : undefined;
+}

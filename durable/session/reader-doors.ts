@@ -1,0 +1,25 @@
+/** Where readers come in: pages by WebSocket, everyone else by SSE. The worker has said who they are. */
+import type { Actor } from "#protocol/events.ts";
+import { type Session, VIEWER_TAG } from "./session.ts";
+
+/** What a page's socket carries over hibernation. */
+export type ViewerSocket = { kind: "viewer"; actor: Actor };
+
+export function openViewer(session: Session, ctx: DurableObjectState, server: WebSocket, request: Request): void {
+  const actor = JSON.parse(request.headers.get("x-gantry-actor") ?? "{}") as Actor;
+  ctx.acceptWebSocket(server, [VIEWER_TAG]);
+  server.serializeAttachment({ kind: "viewer", actor } satisfies ViewerSocket);
+  session.hub.join(server, cursorOf(new URL(request.url)), session.view, session.hostSockets("live").length > 0);
+}
+
+/** The events of the session, or of `runId` alone. */
+export function openStream({ hub, view }: Session, url: URL): Response {
+  const cursor = cursorOf(url);
+  const runId = url.searchParams.get("runId") ?? undefined;
+  // 204 is how an EventSource learns that coming back is of no use.
+  if (runId && hub.hasAll(runId, cursor, view)) return new Response(null, { status: 204 });
+  const stream = hub.stream(cursor, view, runId);
+  return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
+}
+
+const cursorOf = (url: URL): number => Number(url.searchParams.get("cursor") ?? 0) || 0;

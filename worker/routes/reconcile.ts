@@ -1,0 +1,68 @@
+/** Sweeps on demand (R-3.5): what was looked at, what was found, what was mended. A big organisation takes several requests. */
+import { Hono } from "hono";
+import { z } from "zod";
+import { type Reconciler, type ReconcilerReport, reconcilerReport } from "#protocol/reconcile.ts";
+import { allow } from "../auth/allow.ts";
+import type { AppContext, AppEnv } from "../context.ts";
+import { recordAudit } from "../db/audit.ts";
+import { describe } from "../describe.ts";
+import { logReports } from "../reconcile/scheduled.ts";
+import { MAX_BATCH } from "../reconcile/sessions.ts";
+import { stepCursor, sweepStep, writeCursor } from "../reconcile/sweep.ts";
+import { jsonBody } from "../validate.ts";
+
+const sweepBody = z.object({
+  /** The `nextCursor` of the request before. */
+  cursor: stepCursor.optional(),
+  /** Sessions looked at in this request. */
+  limit: z.number().int().min(1).max(MAX_BATCH).default(MAX_BATCH),
+});
+type SweepInput = z.output<typeof sweepBody>;
+
+const sweepAnswer = z.object({
+  /** True when no reconciler failed. */
+  ok: z.boolean(),
+  reports: z.array(reconcilerReport),
+  nextCursor: z.string().optional(),
+});
+
+const RUNS = ["runs", "leases", "queue", "index", "deadlines"] as const satisfies readonly Reconciler[];
+const SYNC = ["syncs"] as const satisfies readonly Reconciler[];
+
+export const reconcileRoutes = new Hono<AppEnv>()
+  .post(
+    "/runs",
+    describe({
+      summary: "Find and mend stale runs, leases, queue entries, index rows and deadlines",
+      tag: "system",
+      answers: { 200: { description: "go on with `nextCursor` until there is none", schema: sweepAnswer } },
+    }),
+    allow("runs.operate"),
+    jsonBody(sweepBody),
+    async (c) => c.json(await sweep(c, "runs", RUNS, c.req.valid("json"))),
+  )
+  .post(
+    "/sync",
+    describe({
+      summary: "Find work that nobody saves, and what hosts keep of workers that are gone",
+      tag: "system",
+      answers: { 200: { description: "go on with `nextCursor` until there is none", schema: sweepAnswer } },
+    }),
+    allow("runs.operate"),
+    jsonBody(sweepBody),
+    async (c) => c.json(await sweep(c, "sync", SYNC, c.req.valid("json"))),
+  );
+
+async function sweep(c: AppContext, name: string, which: readonly Reconciler[], { cursor, limit }: SweepInput) {
+  const { organizationId } = c.var.principal;
+  const { reports, next } = await sweepStep(c.env, organizationId, { step: cursor, limit, which });
+  logReports(c.var.log, reports);
+  const found = reports.reduce((sum, report) => sum + report.findings.length, 0);
+  await recordAudit(c, { action: `reconcile.${name}`, target: `${found} found`, allowed: true });
+  return answer(reports, next && writeCursor(next));
+}
+
+function answer(reports: ReconcilerReport[], nextCursor: string | undefined) {
+  const ok = reports.every(({ failures }) => failures.length === 0);
+  return { ok, reports, ...(nextCursor ? { nextCursor } : {}) };
+}
