@@ -10,7 +10,9 @@ const pathsOf = (files: { path: string }[]) => files.map((file) => file.path);
 const shellLines = 200;
 const largeLines = 300;
 /** Larger than `largeLines`, with the reason why it is better in one piece. An entry that is no longer needed fails. */
-const LARGE: Record<string, string> = {};
+const LARGE: Record<string, string> = {
+  "migrations/schema.ts": "one list of tables: drizzle compares it as a whole",
+};
 
 /** A default export is what somebody else's loader asks for. */
 const DEFAULT_EXPORTS = [

@@ -107,6 +107,8 @@ beforeAll(async () => {
   state.session(session.noDeadline ?? "", (sql) => sql.exec("DELETE FROM deadline"));
   state.session(session.broken ?? "", (sql) => sql.exec("UPDATE checkpoint SET view = 'spoiled'"));
   state.forgetAlarm(session.alarmLost ?? "", "altogether");
+  // The only one that is due about now; the others are hours away.
+  state.session(session.alarmLost ?? "", (sql) => sql.exec("DELETE FROM deadline WHERE name = 'auth'"));
   state.forgetAlarm(session.overdue ?? "", "scheduler");
   state.session(session.overdue ?? "", (sql) => sql.prepare("UPDATE deadline SET at = ?").run(Date.now() - HOUR));
 
@@ -138,7 +140,7 @@ describe("POST /api/reconcile/runs", () => {
     await host.control.next((frame) => JSON.stringify(frame.message ?? {}).includes(session.leaseLeft ?? "?"));
   });
 
-  test("[S-24] a run whose lease the pool does not know is ended, with the reason", async () => {
+  test("[S-25] a run whose lease the pool does not know is ended, with the reason", async () => {
     expect(foundIn(found, session.leaseLost)).toContain("runs: lease_unknown_to_pool");
     const { run } = (await (await plane.call(`/api/runs/${runningRun}`)).json()) as {
       run: { state: string; reason: string };
@@ -146,7 +148,7 @@ describe("POST /api/reconcile/runs", () => {
     expect(run).toMatchObject({ state: "finished", reason: "host_lost" });
   });
 
-  test("[S-24] a run that waits and is not in the queue is asked for again", async () => {
+  test("[S-25] a run that waits and is not in the queue is asked for again", async () => {
     expect(foundIn(found, session.notQueued)).toContain("runs: run_not_in_the_queue");
     const { entries } = (await (await plane.call("/api/runs/queue")).json()) as { entries: { sessionId: string }[] };
     expect(entries.map((entry) => entry.sessionId)).toContain(session.notQueued);
@@ -158,17 +160,17 @@ describe("POST /api/reconcile/runs", () => {
     expect(entries.map((entry) => entry.runId)).not.toContain("run_nobody");
   });
 
-  test("[S-24] a deadline that is missing is set again, and an alarm that is lost", async () => {
+  test("[S-25] a deadline that is missing is set again, and an alarm that is lost", async () => {
     expect(foundIn(found, session.noDeadline)).toContain("deadlines: deadline_missing");
     expect(foundIn(found, session.alarmLost)).toEqual(["deadlines: alarm_lost"]);
   });
 
-  test("[S-4] [S-24] D1 rows that are behind are sent again", async () => {
+  test("[S-4] [S-25] D1 rows that are behind are sent again", async () => {
     expect(foundIn(found, session.behind)).toEqual(["index: session_row_behind"]);
     expect(await indexed("SELECT title FROM sessions WHERE id = ?")).toEqual({ title: "Test" });
   });
 
-  test("[S-24] [S-19] a deadline that no alarm ever rang for is kept late", async () => {
+  test("[S-25] [S-19] a deadline that no alarm ever rang for is kept late", async () => {
     expect(foundIn(found, session.overdue)).toContain("deadlines: alarm_overdue");
     const { view } = (await (await plane.call(`/api/sessions/${session.overdue}`)).json()) as { view: SessionView };
     expect(view.runs[0]).toMatchObject({ state: "finished", outcome: "timed_out" });
@@ -198,7 +200,7 @@ describe("POST /api/reconcile/runs", () => {
 });
 
 describe("POST /api/reconcile/sync", () => {
-  test("[S-24] a sync that failed and has no next try is asked for again, while the host is there", async () => {
+  test("[S-25] a sync that failed and has no next try is asked for again, while the host is there", async () => {
     const { sessionId, data } = await restarted();
     const page = await Page.open(plane, sessionId);
     data.send({ type: "sync.failed", reason: "the store said no", attempt: 3 });
