@@ -38,7 +38,7 @@ const AT_ONCE = 8;
 export function poolStanding({ store }: Pick<PoolCareNeeds, "store">, sessionId: string): PoolStanding {
   const lease = store.lease(sessionId);
   return {
-    queuedRunId: store.queue().find(({ request }) => request.sessionId === sessionId)?.request.runId,
+    queuedRunId: store.queue.list().find(({ request }) => request.sessionId === sessionId)?.request.runId,
     ...(lease ? { lease: { hostId: lease.hostId, epoch: lease.epoch } } : {}),
   };
 }
@@ -50,7 +50,7 @@ export async function reconcilePool(
   const { store, chores } = needs;
   const known = [
     ...store.leases().map((lease) => lease.sessionId),
-    ...store.queue().map((each) => each.request.sessionId),
+    ...store.queue.list().map((each) => each.request.sessionId),
   ];
   const rest = [...new Set(known)].filter((sessionId) => sessionId > after).sort();
   const batch = rest.slice(0, limit);
@@ -60,7 +60,10 @@ export async function reconcilePool(
       for (const sessionId of batch) checkLease(needs, sessionId, standings.get(sessionId), report);
     },
     queue: (report) => {
-      for (const sessionId of batch) checkEntries(needs, sessionId, standings.get(sessionId), report);
+      for (const entry of store.queue.list()) {
+        const { sessionId } = entry.request;
+        if (batch.includes(sessionId)) checkEntry(needs, entry, standings.get(sessionId), report);
+      }
     },
     deadlines: (report) => checkDeadlines(needs, report),
   });
@@ -125,21 +128,18 @@ function checkLease(
   found("lease_unknown_to_session");
 }
 
-function checkEntries(
-  needs: PoolCareNeeds,
-  sessionId: string,
+function checkEntry(
+  { fleet }: PoolCareNeeds,
+  entry: Waiting & { enqueuedAt: number },
   standing: (SessionStanding & { heardAt: number }) | undefined,
   report: ReconcilerReport,
 ): void {
-  const { store, fleet } = needs;
   if (!standing) return;
-  for (const entry of store.queue().filter(({ request }) => request.sessionId === sessionId)) {
-    report.looked++;
-    const { runId } = entry.request;
-    if (runId === standing.waitingRunId || !isSettled(entry, standing)) continue;
-    fleet.withdraw(sessionId, runId);
-    report.findings.push(finding("queue", "entry_nobody_waits_for", { sessionId, runId }));
-  }
+  report.looked++;
+  const { runId, sessionId } = entry.request;
+  if (runId === standing.waitingRunId || !isSettled(entry, standing)) return;
+  fleet.withdraw(sessionId, runId);
+  report.findings.push(finding("queue", "entry_nobody_waits_for", { sessionId, runId }));
 }
 
 /** Old enough, and asked for before the session was; one that was asked for again since is new, whatever its age. */

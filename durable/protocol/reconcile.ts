@@ -50,7 +50,12 @@ export type IndexedSession = {
 };
 
 /** `indexed: null` says that D1 has no row; left out, the index is not looked at. */
-export type SessionReconcile = { which: readonly Reconciler[]; indexed?: IndexedSession | null };
+export type SessionReconcile = {
+  which: readonly Reconciler[];
+  indexed?: IndexedSession | null;
+  /** When `indexed` was about to be read: what the session has written since, it cannot contain. */
+  indexedAt?: number;
+};
 /** Where the session stands, for those who have to agree with it. */
 export type SessionStanding = {
   exists: boolean;

@@ -29,12 +29,12 @@ import type { Session } from "./session.ts";
 export async function reconcileSession(
   session: Session,
   env: Pick<ObjectsEnv, "FLEET">,
-  { which, indexed }: SessionReconcile,
+  { which, indexed, indexedAt = 0 }: SessionReconcile,
 ): Promise<SessionReconciled> {
   const reports = session.exists
     ? await eachAlone(which, {
         runs: (report) => staleRuns(session, env, report),
-        index: (report) => indexBehind(session, indexed, report),
+        index: (report) => indexBehind(session, session.indexedAt < indexedAt ? indexed : undefined, report),
         deadlines: (report) => lostDeadlines(session, report),
         syncs: (report) => staleSyncs(session, report),
       })

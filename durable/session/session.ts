@@ -34,6 +34,8 @@ export class Session {
   readonly chores: Chores;
   readonly link: LinkStore;
   readonly hub: Hub;
+  /** When this instance last finished a write to D1. */
+  indexedAt = 0;
   readonly #ctx: DurableObjectState;
   readonly #env: ObjectsEnv;
   readonly #log: EventLog;
@@ -189,5 +191,6 @@ export class Session {
   async #deliver(key: string, body: unknown): Promise<void> {
     if (!key.startsWith("index/")) return await callFleet(this.#env, this.identity, this.#view, key, body);
     await writeIndex(this.#env.DB, this.identity.organizationId, this.#view, body as Indexed);
+    this.indexedAt = Date.now();
   }
 }

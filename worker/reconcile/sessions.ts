@@ -54,6 +54,7 @@ export async function reconcileSessions(
   which: readonly Reconciler[],
 ): Promise<ReconcilerReport[]> {
   if (ids.length === 0) return [];
+  const indexedAt = Date.now();
   const indexed = which.includes("index") ? await indexedSessions(env, organizationId, ids) : undefined;
   const reports: ReconcilerReport[] = which.map(emptyReport);
   for (let i = 0; i < ids.length; i += AT_ONCE) {
@@ -61,7 +62,7 @@ export async function reconcileSessions(
       ids.slice(i, i + AT_ONCE).map(async (sessionId) => {
         try {
           const session = sessionObject(env, organizationId, sessionId);
-          const known = indexed ? { indexed: indexed.get(sessionId) ?? null } : {};
+          const known = indexed ? { indexed: indexed.get(sessionId) ?? null, indexedAt } : {};
           const answer = await session.reconcile({ which, ...known });
           reports.push(...answer.reports);
           // D1 has it and the object does not: nothing is known of it, so nothing is done about it.
