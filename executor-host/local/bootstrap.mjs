@@ -25,6 +25,7 @@ const entries = {
   test: ["executor-host/local/test.ts"],
   check: ["executor-host/local/check.ts"],
   bench: ["test/bench/main.ts"],
+  faults: ["test/faults/main.ts"],
   simulate: ["test/fuzz/main.ts"],
 };
 

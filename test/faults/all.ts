@@ -1,0 +1,21 @@
+/** Every fault there is, cheap ones first. */
+import { cancelOrders } from "./cancel-orders.ts";
+import { evicted } from "./evicted.ts";
+import type { Fault } from "./fault.ts";
+import { framesDisturbed } from "./frames-disturbed.ts";
+import { poisonFrames } from "./poison-frames.ts";
+import { poisonRun } from "./poison-run.ts";
+import { staleHost } from "./stale-host.ts";
+import { twoHosts } from "./two-hosts.ts";
+import { viewerCut } from "./viewer-cut.ts";
+
+export const FAULTS: readonly Fault[] = [
+  framesDisturbed,
+  poisonFrames,
+  twoHosts,
+  staleHost,
+  cancelOrders,
+  poisonRun,
+  evicted,
+  viewerCut,
+];

@@ -1,0 +1,12 @@
+/** The short form of `npm run faults`: what needs no container, a few trials each. */
+import { expect, test } from "vitest";
+import { FAULTS } from "./all.ts";
+import { runFault } from "./fault.ts";
+
+const here = FAULTS.filter(({ needs, trials }) => needs === undefined && trials.short > 0);
+
+test.each(here)("$name", { timeout: 90_000 }, async (fault) => {
+  const { violations, trials } = await runFault(fault, { form: "short", seed: "short" });
+  expect(violations).toEqual([]);
+  expect(trials).toBeGreaterThan(0);
+});
