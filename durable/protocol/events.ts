@@ -164,6 +164,8 @@ type EnvelopeOf<T extends EventType> = {
   seq: number;
   /** A folded event covers `from` to `seq`; applying it replaces what it covers. */
   from?: number;
+  /** Of a folded event: when the first that it covers happened, and how many parts its message had before that. */
+  fold?: { since: number; parts: number };
   /** Server time, milliseconds since 1970. Order is by `seq`, never by this. */
   at: number;
   sessionId: string;

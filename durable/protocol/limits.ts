@@ -13,6 +13,8 @@ export const LIMITS = {
   viewerFrameBytes: 320 * KiB,
   /** One row of the event log (a batch of events as JSON); the platform allows 2 MB. */
   logRowBytes: 1 * MiB,
+  /** What a host says is added to the newest row until it has this size: few rows to read, and little to write again. */
+  logOpenRowBytes: 16 * KiB,
   /** Nesting of JSON that is accepted from a peer. */
   jsonDepth: 64,
   promptBytes: 256 * KiB,

@@ -40,7 +40,11 @@ export type RunView = RunBase &
         startedAt: number;
         detail?: string;
       }
-    | ({ state: "finished"; finishedAt: number } & Pick<RunFinishedData, "outcome" | "reason" | "evidence">)
+    /** `finishedSeq`: the seq of its run.finished, after which there is nothing of it. Views of before have none. */
+    | ({ state: "finished"; finishedAt: number; finishedSeq?: number } & Pick<
+        RunFinishedData,
+        "outcome" | "reason" | "evidence"
+      >)
   );
 
 export type WorkerView =
@@ -223,7 +227,8 @@ function finishRun(run: RunView, event: Of<"run.finished">): RunView {
     ...rest
   } = run as typeof run & { hostId?: string };
   const { outcome, reason, evidence, usage } = event.data;
-  return { ...rest, state: "finished", finishedAt: event.at, outcome, reason, evidence, usage: usage ?? run.usage };
+  const end = { finishedAt: event.at, finishedSeq: event.seq };
+  return { ...rest, state: "finished", ...end, outcome, reason, evidence, usage: usage ?? run.usage };
 }
 
 function updateRun(runs: RunView[], runId: string | undefined, change: (run: RunView) => RunView): RunView[] {
@@ -243,6 +248,11 @@ function trimFinished(runs: RunView[]): RunView[] {
 export function activeRun(view: SessionView): Exclude<RunView, { state: "queued" | "finished" }> | undefined {
   for (const run of view.runs) if (run.state !== "queued" && run.state !== "finished") return run;
   return undefined;
+}
+
+/** Whether a run that is not over may have said something: it is under way, or waits for another attempt. */
+export function hasBegunRun(view: SessionView): boolean {
+  return view.runs.some((run) => run.state !== "finished" && (run.state !== "queued" || run.attempt > 1));
 }
 
 /** The runs that wait for their turn, first come first served. */

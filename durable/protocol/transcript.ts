@@ -42,13 +42,14 @@ export const emptyTranscript: Transcript = { cursor: 0, messages: [] };
 /** Folds one event. Pure; returns the same object when the event says nothing that is shown. */
 export function applyToTranscript(transcript: Transcript, event: SessionEvent): Transcript {
   if (event.seq <= transcript.cursor) return transcript;
-  const messages = nextMessages(transcript.messages, event);
+  const messages = nextMessages(transcript, event);
   return messages === transcript.messages && event.seq === transcript.cursor
     ? transcript
     : { cursor: event.seq, messages };
 }
 
-function nextMessages(messages: Message[], event: SessionEvent): Message[] {
+/** A message belongs to its run: what another run says under the same id is another message. */
+function nextMessages({ messages, cursor }: Transcript, event: SessionEvent): Message[] {
   const runId = event.runId ?? "";
   switch (event.type) {
     case "session.prompted": {
@@ -57,22 +58,25 @@ function nextMessages(messages: Message[], event: SessionEvent): Message[] {
     }
     case "message.delta": {
       const { messageId, chunks } = event.data;
-      const index = messages.findLastIndex((message) => message.id === messageId);
+      const index = messages.findLastIndex((message) => message.id === messageId && message.runId === runId);
       const known = messages[index];
-      // A folded event replaces what it covers; a plain one goes on where the last one ended.
-      const parts = known && event.from === undefined ? known.parts : [];
+      const covered = event.from !== undefined && event.from <= cursor;
+      // A folded event replaces what is known of it; any other goes on where the last one ended.
+      const parts = covered ? (known?.parts.slice(0, event.fold?.parts ?? 0) ?? []) : (known?.parts ?? []);
       const message: Message = {
         id: messageId,
         role: "assistant",
         runId,
-        at: known?.at ?? event.at,
+        at: known?.at ?? event.fold?.since ?? event.at,
         parts: applyChunks(parts, chunks),
         state: "streaming",
       };
       return known ? messages.with(index, message) : [...messages, message];
     }
     case "message.stop":
-      return messages.map((message) => (message.id === event.data.messageId ? closeMessage(message) : message));
+      return messages.map((message) =>
+        message.id === event.data.messageId && message.runId === runId ? closeMessage(message) : message,
+      );
     case "run.finished":
       return messages.some((message) => message.runId === runId && message.state === "streaming")
         ? messages.map((message) => (message.runId === runId ? closeMessage(message) : message))

@@ -1,27 +1,39 @@
 /**
- * The session's log. One row per commit: the events that one frame brought, as one JSON array. `seq` of the row is the
- * last event in it. A cursor means "I have everything up to seq"; a cursor inside a row gets the rest of that row.
+ * The session's log. A row holds events as one JSON array; `seq` of the row is the last event in it, `first` the first
+ * that it covers. A cursor means "I have everything up to seq"; a cursor inside a row gets the rest of that row.
+ *
+ * A commit writes one row: a new one, or the newest once more while what a host says keeps coming and the row is small.
+ * That is billed the same, and it leaves few rows to read and to fold away.
  *
  * The row also says which message of the host brought it (`epoch`, `taken`): a frame is one row, and that it was taken
- * cannot be on disk without what it brought, or the other way round.
+ * cannot be on disk without what it brought, or the other way round. `quiet` rows hold nothing that changes the view
+ * except its cursor, so a wake steps over them.
  */
 import type { NewEvent, SessionEvent } from "#protocol/events.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import { upgrade } from "../shell/schema.ts";
+import { packed } from "./log-rows.ts";
 
 type Row = { seq: number; first: number; events: string };
+/** A row as it is stored, with what is kept beside its events. */
+export type StoredRow = Row & { epoch: number | null; taken: number | null };
 /** Message number `n` of the host that holds the lease `epoch`. */
 export type HostMessage = { epoch: number; n: number };
+/** The newest row, as long as it takes more. */
+type Open = { seq: number; epoch: number; quiet: boolean; bytes: number };
 
 export class EventLog {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  /** Forgotten with the instance; the next one begins a new row. */
+  #open: Open | undefined;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
     upgrade(storage, "log", [
       "CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, epoch INTEGER, taken INTEGER, events TEXT NOT NULL)",
+      "ALTER TABLE log ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0",
     ]);
   }
 
@@ -30,14 +42,16 @@ export class EventLog {
    * @param from the host's message that brought them, if one did
    */
   append(events: readonly SessionEvent[], from?: HostMessage): string {
-    const rows = toRows(events);
+    const rows = packed(events, LIMITS.logRowBytes);
     const [only] = rows;
     if (rows.length === 1 && only) {
-      this.#insert(only, from);
+      const quiet = isQuiet(events);
+      if (!from || !this.#extend(only, from, quiet)) this.#insert(only, from, quiet);
       return only.events;
     }
+    this.#open = undefined;
     this.#storage.transactionSync(() => {
-      for (const row of rows) this.#insert(row, from);
+      for (const row of rows) this.#insert(row, from, false);
     });
     return `[${rows.map((row) => row.events.slice(1, -1)).join(",")}]`;
   }
@@ -60,6 +74,14 @@ export class EventLog {
     }
   }
 
+  /** What a view at `cursor` has to fold to be at the end: the events that change it, and the last one. */
+  *changesAfter(cursor: number): Generator<SessionEvent> {
+    const loud = "SELECT seq, first, events FROM log WHERE seq > ? AND quiet = 0 ORDER BY seq";
+    for (const row of this.#sql.exec<Row>(loud, cursor)) yield* JSON.parse(row.events) as SessionEvent[];
+    const [last] = this.#sql.exec<Row>("SELECT seq, first, events FROM log ORDER BY seq DESC LIMIT 1").toArray();
+    if (last) yield* (JSON.parse(last.events) as SessionEvent[]).slice(-1);
+  }
+
   /**
    * The events after `cursor` as JSON arrays ready to be sent, each of at most about a frame's size. Rows are joined
    * as text: what is stored is what is sent.
@@ -80,30 +102,67 @@ export class EventLog {
     if (parts.length > 0) yield `[${parts.join(",")}]`;
   }
 
-  /** One run's events in order; with `types` only those. */
-  ofRun(runId: string, types?: readonly SessionEvent["type"][]): SessionEvent[] {
-    const found: SessionEvent[] = [];
-    for (const events of this.after(0)) {
-      found.push(...events.filter((event) => event.runId === runId && (!types || types.includes(event.type))));
-    }
-    return found;
+  /** The rows with events after `cursor` that begin at `upTo` or before, oldest first, one after the other. */
+  rows(cursor: number, upTo: number): Iterable<StoredRow> {
+    return this.#sql.exec<StoredRow>(
+      "SELECT seq, first, epoch, taken, events FROM log WHERE seq > ? AND first <= ? ORDER BY seq",
+      cursor,
+      upTo,
+    );
   }
 
-  #insert({ seq, first, events }: Row, from: HostMessage | undefined): void {
+  /** Puts other rows in the place of those that [rows] answered for the same range. Call it in a transaction. */
+  replace(cursor: number, upTo: number, rows: readonly StoredRow[]): void {
+    this.#open = undefined;
+    this.#sql.exec("DELETE FROM log WHERE seq > ? AND first <= ?", cursor, upTo);
+    for (const row of rows) {
+      const from = row.epoch === null || row.taken === null ? undefined : { epoch: row.epoch, n: row.taken };
+      this.#insert(row, from, false);
+    }
+    this.#open = undefined;
+  }
+
+  #insert({ seq, first, events }: Row, from: HostMessage | undefined, quiet: boolean): void {
     this.#sql.exec(
-      "INSERT INTO log (seq, first, epoch, taken, events) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO log (seq, first, epoch, taken, events, quiet) VALUES (?, ?, ?, ?, ?, ?)",
       seq,
       first,
       from?.epoch ?? null,
       from?.n ?? null,
       events,
+      quiet ? 1 : 0,
     );
+    this.#open = from && { seq, epoch: from.epoch, quiet, bytes: events.length };
+  }
+
+  /**
+   * Adds to the newest row. False when it takes no more, or is not there: what this instance remembers may have been
+   * taken back with its transaction.
+   */
+  #extend({ seq, events }: Row, from: HostMessage, quiet: boolean): boolean {
+    const open = this.#open;
+    if (open?.epoch !== from.epoch || open.quiet !== quiet) return false;
+    if (open.bytes + events.length > LIMITS.logOpenRowBytes) return false;
+    const extended = this.#sql
+      .exec(
+        "UPDATE log SET seq = ?, taken = ?, events = substr(events, 1, length(events) - 1) || ',' || substr(?, 2) WHERE seq = ? RETURNING seq",
+        seq,
+        from.n,
+        events,
+        open.seq,
+      )
+      .toArray();
+    if (extended.length === 0) return false;
+    this.#open = { ...open, seq, bytes: open.bytes + events.length };
+    return true;
   }
 
   last(): number {
     return this.#sql.exec<{ seq: number | null }>("SELECT max(seq) AS seq FROM log").one().seq ?? 0;
   }
 }
+
+const isQuiet = (events: readonly SessionEvent[]): boolean => events.every(({ type }) => type === "message.delta");
 
 function withoutBrackets(events: string, cursor: number): string {
   const rest = (JSON.parse(events) as SessionEvent[]).filter((event) => event.seq > cursor);
@@ -120,26 +179,4 @@ export function numbered(
     (event, index) =>
       ({ v: 1, seq: after + 1 + index, at, sessionId, ...event, traceId: traceOf(event) }) as SessionEvent,
   );
-}
-
-/** Cuts a commit into rows that the platform can hold. */
-function toRows(events: readonly SessionEvent[]): Row[] {
-  const rows: Row[] = [];
-  let parts: string[] = [];
-  let size = 0;
-  let first = 0;
-  for (const event of events) {
-    const text = JSON.stringify(event);
-    if (parts.length > 0 && size + text.length > LIMITS.logRowBytes) {
-      rows.push({ seq: event.seq - 1, first, events: `[${parts.join(",")}]` });
-      parts = [];
-      size = 0;
-    }
-    if (parts.length === 0) first = event.seq;
-    parts.push(text);
-    size += text.length + 1;
-  }
-  const last = events.at(-1);
-  if (last) rows.push({ seq: last.seq, first, events: `[${parts.join(",")}]` });
-  return rows;
 }

@@ -7,11 +7,11 @@
 import type { SessionEvent } from "#protocol/events.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import { runById, type SessionView } from "#protocol/session-view.ts";
-import { applyToTranscript, emptyTranscript, type Transcript } from "#protocol/transcript.ts";
 import type { SnapshotReason, ToViewer } from "#protocol/viewer.ts";
 import { closeSocket } from "../shell/host-handshake.ts";
 import type { EventLog } from "./event-log.ts";
 import { EventStream } from "./event-stream.ts";
+import type { History } from "./history.ts";
 
 /** A first visitor to a short session gets the events themselves: cheaper for both than a snapshot. */
 const SHORT_LOG_EVENTS = 1_000;
@@ -23,21 +23,24 @@ type Unread = { bytes: number; sent: { cursor: number; bytes: number }[] };
 export class Hub {
   readonly #sockets: () => WebSocket[];
   readonly #log: EventLog;
+  readonly #history: History;
   /** Forgotten on hibernation, which only happens when nothing was sent for a while. */
   readonly #unread = new WeakMap<WebSocket, Unread>();
   readonly #streams = new Set<EventStream>();
 
-  constructor(sockets: () => WebSocket[], log: EventLog) {
+  constructor(sockets: () => WebSocket[], log: EventLog, history: History) {
     this.#sockets = sockets;
     this.#log = log;
+    this.#history = history;
   }
 
   /** A page has connected. */
   join(ws: WebSocket, cursor: number, view: SessionView, hostConnected: boolean): void {
     const why = snapshotNeeded(cursor, view.cursor);
     if (why) {
-      const transcript = this.transcript();
-      this.#send(ws, { type: "snapshot", view, transcript, cursor: view.cursor, reason: why });
+      const head = { type: "snapshot", view, cursor: view.cursor, reason: why };
+      const text = `${JSON.stringify(head).slice(0, -1)},"transcript":${this.#history.transcriptText()}}`;
+      if (ws.readyState === WebSocket.READY_STATE_OPEN) ws.send(text);
     } else {
       for (const events of this.#log.framesAfter(cursor))
         this.#sendText(ws, `{"type":"events","events":${events}}`, view.cursor);
@@ -47,7 +50,9 @@ export class Hub {
 
   /** An SSE reader; with `runId` only that run, and the stream ends after its `run.finished`. */
   stream(cursor: number, view: SessionView, runId: string | undefined): ReadableStream<Uint8Array> {
-    const stream = new EventStream(this.#log, Math.min(cursor, view.cursor), runId, () => this.#streams.delete(stream));
+    const before = (runId === undefined ? undefined : runById(view, runId)?.promptSeq) ?? 1;
+    const start = Math.min(Math.max(cursor, before - 1), view.cursor);
+    const stream = new EventStream(this.#log, start, runId, () => this.#streams.delete(stream));
     this.#streams.add(stream);
     return stream.readable;
   }
@@ -56,6 +61,7 @@ export class Hub {
   hasAll(runId: string, cursor: number, view: SessionView): boolean {
     const run = runById(view, runId);
     if (run && run.state !== "finished") return false;
+    if (run?.finishedSeq !== undefined) return cursor >= run.finishedSeq;
     for (const events of this.#log.after(cursor))
       if (events.some((event) => event.type === "run.finished" && event.runId === runId)) return false;
     return true;
@@ -83,14 +89,6 @@ export class Hub {
     const unread = this.#unread.get(ws);
     if (!unread) return;
     while (unread.sent[0] && unread.sent[0].cursor <= cursor) unread.bytes -= unread.sent.shift()?.bytes ?? 0;
-  }
-
-  /** The transcript of everything so far, folded from the log. */
-  transcript(): Transcript {
-    let transcript = emptyTranscript;
-    for (const events of this.#log.after(0))
-      for (const event of events) transcript = applyToTranscript(transcript, event);
-    return transcript;
   }
 
   #send(ws: WebSocket, message: ToViewer): void {

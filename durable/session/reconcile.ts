@@ -130,7 +130,7 @@ function spoken<T extends "human_loop.requested" | "human_loop.resolved">(
   type: T,
   requestId: string,
 ): Of<T> | undefined {
-  const events = session.events.ofRun(runId, [type]);
+  const events = session.history.ofRun(session.view, runId, [type]);
   return events.find((event): event is Of<T> => event.type === type && event.data.requestId === requestId);
 }
 

@@ -80,14 +80,15 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
   }
 
   async transcript(runId?: string): Promise<Result<{ transcript: Transcript }>> {
-    const transcript = this.#session.hub.transcript();
+    const transcript = this.#session.history.transcript();
     const messages = runId ? transcript.messages.filter((message) => message.runId === runId) : transcript.messages;
     return this.#present() ?? { ok: true, transcript: { ...transcript, messages } };
   }
 
   async runEvents(runId: string, types?: readonly SessionEvent["type"][]): Promise<Result<{ events: SessionEvent[] }>> {
-    if (!runById(this.#session.view, runId)) return reject("not_found", "This session has no such run.");
-    return { ok: true, events: this.#session.events.ofRun(runId, types) };
+    const { view, history } = this.#session;
+    if (!runById(view, runId)) return reject("not_found", "This session has no such run.");
+    return { ok: true, events: history.ofRun(view, runId, types) };
   }
 
   /* ── fleet and store ── */

@@ -8,7 +8,7 @@
  */
 import type { SessionEvent } from "#protocol/events.ts";
 import type { CommandContext, Result } from "#protocol/objects.ts";
-import { applyEvent, emptyView, runById, type SessionView } from "#protocol/session-view.ts";
+import { applyEvent, emptyView, hasBegunRun, runById, type SessionView } from "#protocol/session-view.ts";
 import { Chores } from "../shell/chores.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
 import { closeSocket } from "../shell/host-handshake.ts";
@@ -19,6 +19,7 @@ import { decide } from "./decide.ts";
 import { carryOut } from "./effects.ts";
 import { EventLog, numbered } from "./event-log.ts";
 import { callFleet } from "./fleet-calls.ts";
+import { History } from "./history.ts";
 import { Hub } from "./hub.ts";
 import { writeIndex } from "./index-writer.ts";
 import { type Effect, type Indexed, react } from "./react.ts";
@@ -34,6 +35,7 @@ export class Session {
   readonly chores: Chores;
   readonly link: LinkStore;
   readonly hub: Hub;
+  readonly history: History;
   /** When this instance last finished a write to D1. */
   indexedAt = 0;
   readonly #ctx: DurableObjectState;
@@ -56,7 +58,8 @@ export class Session {
     this.#log = new EventLog(ctx.storage);
     this.link = new LinkStore(ctx.storage, (_peer, epoch) => this.#log.taken(epoch));
     this.#checkpoint = new Checkpoint(ctx.storage);
-    this.hub = new Hub(() => ctx.getWebSockets(VIEWER_TAG), this.#log);
+    this.history = new History(ctx.storage, this.#log);
+    this.hub = new Hub(() => ctx.getWebSockets(VIEWER_TAG), this.#log, this.history);
     const known = this.#checkpoint.load(this.#log);
     this.#identity = known?.identity;
     this.#view = known?.view ?? emptyView("");
@@ -100,16 +103,19 @@ export class Session {
     });
     const effects: Effect[] = [];
     let view = before;
+    let settled: number | undefined;
     for (const event of events) {
       const after = applyEvent(view, event);
       effects.push(...react(view, event, after));
       view = after;
+      if (event.type === "run.finished" && !hasBegunRun(view)) settled = event.seq;
     }
     const text = this.#store(events, effects, view, asked);
     this.#view = view;
     this.hub.broadcast(events, text);
-    this.#checkpoint.committed(this.identity, view);
+    this.#checkpoint.committed(this.identity, view, events);
     if (this.chores.unsettled) this.#ctx.waitUntil(this.chores.settle());
+    if (settled !== undefined) this.#ctx.waitUntil(this.#fold(settled));
     return { ok: true, events };
   }
 
@@ -176,6 +182,13 @@ export class Session {
         }
       },
     });
+  }
+
+  /** After everybody has heard of the run's end, and others who have to learn of it were told. */
+  async #fold(settled: number): Promise<void> {
+    await this.chores.settle();
+    this.history.fold(settled);
+    this.#checkpoint.store(this.identity, this.#view);
   }
 
   #closeSilentSockets(): void {

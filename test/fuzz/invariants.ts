@@ -111,10 +111,10 @@ export function checkEnd(world: World): void {
 }
 
 function checkPage(world: World, page: World["pages"][number]): void {
-  const { view, hub } = page.session.instance.session;
+  const { view, history } = page.session.instance.session;
   if (JSON.stringify(page.view) !== JSON.stringify(view))
     world.violation("P-21", `a page of ${view.id} ends at ${page.view.cursor}, the object at ${view.cursor}`);
-  else if (JSON.stringify(page.transcript) !== JSON.stringify(hub.transcript()))
+  else if (JSON.stringify(page.transcript) !== JSON.stringify(history.transcript()))
     world.violation("P-21", `a page of ${view.id} shows another transcript than the object has`);
 }
 

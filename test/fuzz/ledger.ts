@@ -198,7 +198,9 @@ export class Ledger {
     );
     for (const row of rows) {
       if (row.epoch !== null) this.#underLease(told, row);
-      for (const event of JSON.parse(row.events) as SessionEvent[]) this.#event(told, event);
+      // A row that was known may have grown.
+      const events = (JSON.parse(row.events) as SessionEvent[]).filter(({ seq }) => seq > told.view.cursor);
+      for (const event of events) this.#event(told, event);
       told.folds.set(told.view.cursor, told.view);
     }
   }
@@ -219,7 +221,7 @@ export class Ledger {
     this.#world.note(
       `  ${view.id.slice(0, 5)} #${event.seq} ${event.type} ${event.runId?.slice(-3) ?? ""} ${JSON.stringify(event.data).slice(0, 140)}`,
     );
-    if (event.seq !== view.cursor + 1) broken("S-1", `${event.seq} follows ${view.cursor}`);
+    if ((event.from ?? event.seq) !== view.cursor + 1) broken("S-1", `${event.seq} follows ${view.cursor}`);
     const run = event.runId === undefined ? undefined : runById(view, event.runId);
     switch (event.type) {
       case "session.prompted":
@@ -246,7 +248,7 @@ export class Ledger {
       }
       case "message.delta": {
         const key = `${event.runId}/${run?.attempt}`;
-        const heard = (this.#heard.get(key) ?? 0) + 1;
+        const heard = (this.#heard.get(key) ?? 0) + (event.seq - (event.from ?? event.seq) + 1);
         this.#heard.set(key, heard);
         if (heard > (this.#spoken.get(key) ?? 0)) broken("P-13", `${key} said less than the log has`);
         break;

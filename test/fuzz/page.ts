@@ -59,7 +59,9 @@ export class Page {
   }
 
   #apply(event: SessionEvent): void {
-    if (event.seq !== this.view.cursor + 1)
+    const { cursor } = this.view;
+    // A folded event may begin with what the page has, and says it again.
+    if (event.seq <= cursor || (event.from ?? event.seq) > cursor + 1)
       this.#world.violation("P-21", `a page at ${this.view.cursor} got event ${event.seq} of ${event.sessionId}`);
     this.view = applyEvent(this.view, event);
     this.transcript = applyToTranscript(this.transcript, event);

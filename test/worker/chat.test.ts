@@ -141,11 +141,12 @@ describe("a chat", () => {
   test("[P-29] the same message again is the same run and the same answer", async () => {
     const chatId = newId("cmd");
     const message = asked("once");
-    const first = chunksOf(await send(chatId, [message]));
+    const first = lastState(await send(chatId, [message]));
     const hosted = await HostedRun.first(host);
-    const meanwhile = chunksOf(await send(chatId, [message]));
+    const meanwhile = lastState(await send(chatId, [message]));
     await hosted.told(...PLAY.flat(), finished);
-    const later = chunksOf(await send(chatId, [message]));
+    const later = lastState(await send(chatId, [message]));
+    expect(hasAll(await first)).toBe(true);
     expect(await first).toEqual(await meanwhile);
     expect(await later).toEqual(await first);
     expect(await runsOf(hosted.run.sessionId)).toMatchObject([{ messageId: message.id, state: "finished" }]);

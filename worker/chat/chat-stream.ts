@@ -2,6 +2,7 @@
 import { followRun, type StartedRun } from "../routes/run-start.ts";
 import { SSE_HEADERS } from "../sse.ts";
 import { ChatProjection } from "./projection.ts";
+import { Said } from "./said.ts";
 
 export const CHAT_HEADERS = { ...SSE_HEADERS, "x-vercel-ai-ui-message-stream": "v1" } as const;
 
@@ -24,14 +25,21 @@ export function chatStream(run: StartedRun): ReadableStream<Uint8Array> {
 }
 
 async function* chatTexts(run: StartedRun, left: AbortSignal): AsyncGenerator<string> {
-  const projection = new ChatProjection(run);
-  let at = run.cursor;
-  for await (const event of followRun(run, left)) {
-    // Said once, a chunk cannot be taken back; a message that was folded meanwhile is told whole to whoever comes back.
-    if (event.from !== undefined && event.from <= at) throw new Error(`events ${event.from} to ${at} were folded`);
-    at = event.seq;
-    const chunks = projection.take(event);
-    if (chunks.length > 0) yield chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("");
+  const said = new Said();
+  // Said once, a chunk cannot be taken back. Where events were folded of which some were told, all is read again from the
+  // beginning, where it is folded, and what was said is left out.
+  for (let folded = true; folded; ) {
+    folded = false;
+    const projection = new ChatProjection(run);
+    said.again();
+    let at = run.cursor;
+    for await (const event of followRun(run, left)) {
+      folded = event.from !== undefined && event.from <= at;
+      if (folded) break;
+      at = event.seq;
+      const chunks = said.fresh(projection.take(event));
+      if (chunks.length > 0) yield chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("");
+    }
   }
   if (!left.aborted) yield "data: [DONE]\n\n";
 }

@@ -1,0 +1,150 @@
+/**
+ * What becomes of the log behind the runs that are over. When a run has ended, everything up to its end is settled: the
+ * deltas of its messages are folded, and what was said is kept as a transcript, so that a snapshot for a page does not
+ * read the log from its beginning.
+ *
+ *   log   1 ─────────── folded ── settled ─────── last        fold(settled): one transaction moves `folded` there
+ *   said  ─ transcript ───┘
+ *
+ * A fold that did not come about (the instance went) is made up for by the next one, which begins where the last ended.
+ */
+import type { SessionEvent } from "#protocol/events.ts";
+import { LIMITS } from "#protocol/limits.ts";
+import { runById, type SessionView } from "#protocol/session-view.ts";
+import { applyToTranscript, type Message, type Transcript } from "#protocol/transcript.ts";
+import { upgrade } from "../shell/schema.ts";
+import type { EventLog, StoredRow } from "./event-log.ts";
+import { foldDeltas } from "./fold-deltas.ts";
+import { packed } from "./log-rows.ts";
+
+/** Size of a row of what was folded: few rows, and none that is slow to read a part of. */
+const FOLDED_ROW_BYTES = 256 * 1024;
+
+export class History {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+  readonly #log: EventLog;
+
+  constructor(storage: DurableObjectStorage, log: EventLog) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.#log = log;
+    upgrade(storage, "history", [
+      "CREATE TABLE history (id INTEGER PRIMARY KEY CHECK (id = 1), folded INTEGER NOT NULL)",
+      "CREATE TABLE said (n INTEGER PRIMARY KEY, text TEXT NOT NULL)",
+    ]);
+  }
+
+  /** Everything up to here is folded, and in the kept transcript. */
+  get folded(): number {
+    return this.#sql.exec<{ folded: number }>("SELECT folded FROM history").toArray()[0]?.folded ?? 0;
+  }
+
+  /**
+   * Folds what is not folded yet, all or none of it.
+   * @param settled the seq of a `run.finished` before which no message is still being written
+   */
+  fold(settled: number): void {
+    const { folded } = this;
+    if (settled <= folded) return;
+    this.#storage.transactionSync(() => {
+      const source = { cursor: folded, upTo: settled, host: { epoch: null, taken: null }, rest: [] } as Source;
+      let transcript: Transcript = { cursor: folded, messages: [] };
+      const told = function* (events: Iterable<SessionEvent>) {
+        for (const event of events) {
+          transcript = applyToTranscript(transcript, event);
+          yield event;
+        }
+      };
+      const events = told(foldDeltas(settledEvents(this.#log.rows(folded, settled), source)));
+      const rows: StoredRow[] = packed(events, FOLDED_ROW_BYTES).map((row) => ({ ...row, epoch: null, taken: null }));
+      const newest = rows.at(-1);
+      if (newest) Object.assign(newest, source.host);
+      this.#log.replace(folded, settled, [...rows, ...source.rest]);
+      this.#keep(transcript.messages);
+      this.#sql.exec(
+        "INSERT INTO history (id, folded) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET folded = excluded.folded",
+        settled,
+      );
+    });
+  }
+
+  /** The transcript of everything so far. */
+  transcript(): Transcript {
+    const { cursor, messages } = this.#tail();
+    return { cursor, messages: [...(JSON.parse(`[${this.#said()}]`) as Message[]), ...messages] };
+  }
+
+  /** The same as JSON, without parsing what is kept as text. */
+  transcriptText(): string {
+    const { cursor, messages } = this.#tail();
+    const all = [this.#said(), ...messages.map((message) => JSON.stringify(message))].filter((text) => text !== "");
+    return `{"cursor":${cursor},"messages":[${all.join(",")}]}`;
+  }
+
+  /** One run's events in order; with `types` only those. Reads what lies between its prompt and its end. */
+  ofRun(view: SessionView, runId: string, types?: readonly SessionEvent["type"][]): SessionEvent[] {
+    const run = runById(view, runId);
+    const last = run?.state === "finished" ? run.finishedSeq : undefined;
+    const found: SessionEvent[] = [];
+    for (const events of this.#log.after((run?.promptSeq ?? 1) - 1)) {
+      found.push(...events.filter((event) => event.runId === runId && (!types || types.includes(event.type))));
+      if (last !== undefined && (events.at(-1)?.seq ?? 0) >= last) break;
+    }
+    return found;
+  }
+
+  /** What was said after the last fold. */
+  #tail(): Transcript {
+    let transcript: Transcript = { cursor: this.folded, messages: [] };
+    for (const events of this.#log.after(transcript.cursor))
+      for (const event of events) transcript = applyToTranscript(transcript, event);
+    return transcript;
+  }
+
+  #said(): string {
+    const pieces = this.#sql.exec<{ text: string }>("SELECT text FROM said ORDER BY n").toArray();
+    return pieces.map(({ text }) => text).join("");
+  }
+
+  /** Adds to the kept transcript. A row is a piece of its text and may end anywhere: a message can be larger than a row. */
+  #keep(messages: readonly Message[]): void {
+    if (messages.length === 0) return;
+    const [{ pieces } = { pieces: 0 }] = this.#sql
+      .exec<{ pieces: number }>("SELECT count(*) AS pieces FROM said")
+      .toArray();
+    const text = (pieces > 0 ? "," : "") + messages.map((message) => JSON.stringify(message)).join(",");
+    const pieceChars = LIMITS.logRowBytes / 4;
+    for (let at = 0; at < text.length; ) {
+      // Not between the halves of a character: a half alone is nothing that can be stored.
+      const end = at + pieceChars + (isHighHalf(text.charCodeAt(at + pieceChars - 1)) ? 1 : 0);
+      this.#sql.exec("INSERT INTO said (text) VALUES (?)", text.slice(at, end));
+      at = end;
+    }
+  }
+}
+
+const isHighHalf = (code: number): boolean => code >= 0xd800 && code <= 0xdbff;
+
+/** What is read of the rows besides the events that are settled. */
+type Source = {
+  cursor: number;
+  upTo: number;
+  /** The newest of the host's messages that brought them: the link must not forget that it was taken. */
+  host: Pick<StoredRow, "epoch" | "taken">;
+  /** The events after `upTo` that shared a row with settled ones. */
+  rest: StoredRow[];
+};
+
+function* settledEvents(rows: Iterable<StoredRow>, source: Source): Generator<SessionEvent> {
+  const { cursor, upTo } = source;
+  for (const row of rows) {
+    const { epoch, taken } = row;
+    if (taken !== null) source.host = { epoch, taken };
+    const events = JSON.parse(row.events) as SessionEvent[];
+    yield* events.filter(({ seq }) => seq > cursor && seq <= upTo);
+    if (row.seq <= upTo) continue;
+    const later = events.filter(({ seq }) => seq > upTo);
+    source.rest = packed(later, LIMITS.logRowBytes).map((piece) => ({ ...piece, epoch, taken }));
+  }
+}
