@@ -2,7 +2,7 @@
  * Where a host keeps its things, and what an operator may set.
  *
  *   <state>/host.json        who this host is (no secret)
- *   <state>/host-key.json    its private key, mode 0600
+ *   <state>/host-key.json    its private key, mode 0600; host-encryption-key.json the one that credentials are sealed to
  *   <state>/settings.json    optional; what the operator set, same names as [settingsSchema]
  *   <state>/host.db          outboxes, leases, runs
  *   <state>/daemon.json      the running daemon: pid and start time   (daemon-lock.ts)
@@ -68,6 +68,7 @@ export function statePaths(stateDir: string) {
     root,
     identity: join(root, "host.json"),
     key: join(root, "host-key.json"),
+    encryptionKey: join(root, "host-encryption-key.json"),
     settings: join(root, "settings.json"),
     database: join(root, "host.db"),
     daemon: join(root, "daemon.json"),

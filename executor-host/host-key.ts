@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK, SignJWT } from "jose";
 import { z } from "zod";
+import type { EncryptionKey } from "#protocol/credentials.ts";
 import { publicKeySchema } from "#protocol/http.ts";
 import { readJson, type StatePaths, writeJson } from "./config.ts";
 
@@ -31,11 +32,17 @@ export async function readHostKey(paths: StatePaths): Promise<HostKey> {
 
 /**
  * A private-key JWT (RFC 7523): iss = sub = host, aud = the control plane's origin, good for 60 s and once.
+ * It carries the public key that credentials are sealed to, so that this is the host's own word, too.
  * @param nowMs the server's time, as far as it is known
  */
-export async function signAssertion(key: HostKey, hostId: string, audience: string, nowMs: number): Promise<string> {
+export async function signAssertion(
+  key: HostKey,
+  encryptionKey: EncryptionKey,
+  hostId: string,
+  { audience, nowMs }: { audience: string; nowMs: number },
+): Promise<string> {
   const issuedAt = Math.floor(nowMs / 1_000);
-  return await new SignJWT()
+  return await new SignJWT({ enc_key: encryptionKey })
     .setProtectedHeader({ alg: "EdDSA", typ: "JWT" })
     .setIssuer(hostId)
     .setSubject(hostId)

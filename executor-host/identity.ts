@@ -1,5 +1,6 @@
 /** The two calls by which a host makes itself known: join once, connect whenever it needs a token. */
 import type { z } from "zod";
+import type { EncryptionKey } from "#protocol/credentials.ts";
 import { connectAnswer, errorBody, joinAnswer } from "#protocol/http.ts";
 import type { HostIdentity } from "./config.ts";
 import { type HostKey, type PublicKey, signAssertion } from "./host-key.ts";
@@ -45,11 +46,17 @@ export async function joinHost(
  * `Date` is used for a second try: a host with a wrong clock is a healthy host.
  * @throws ControlRefused, or fetch's TypeError when nothing answers
  */
-export async function connectHost(identity: HostIdentity, key: HostKey, needs: HttpNeeds): Promise<Connection> {
+export async function connectHost(
+  identity: HostIdentity,
+  { key, encryptionKey }: { key: HostKey; encryptionKey: EncryptionKey },
+  needs: HttpNeeds,
+): Promise<Connection> {
   const { hostId, controlUrl } = identity;
   const url = `${controlUrl}/api/hosts/${hostId}/connect`;
   const attempt = async (nowMs: number) =>
-    await post(needs.fetch, url, { assertion: await signAssertion(key, hostId, new URL(controlUrl).origin, nowMs) });
+    await post(needs.fetch, url, {
+      assertion: await signAssertion(key, encryptionKey, hostId, { audience: new URL(controlUrl).origin, nowMs }),
+    });
   const response = await attempt(needs.now());
   if (response.status === 401) {
     const serverNow = Date.parse(response.headers.get("date") ?? "");

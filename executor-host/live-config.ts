@@ -10,6 +10,8 @@ export const liveConfigSchema = z
     /** For workers that are started from now on. */
     limits: settingsSchema.shape.limits.partial(),
     image: settingsSchema.shape.image,
+    /** No setting but news: what was delivered may not be what counts any more. */
+    credentials: z.literal("changed"),
   })
   .partial();
 export type LiveConfig = z.infer<typeof liveConfigSchema>;

@@ -9,16 +9,15 @@ import { mkdirSync } from "node:fs";
 import type { HostFacts } from "#protocol/messages.ts";
 import type { VmMode } from "#protocol/vocabulary.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type Environment, type HostIdentity, type Settings, type StatePaths, sessionPaths } from "./config.ts";
+import type { Environment, HostIdentity, Settings, StatePaths } from "./config.ts";
 import { ensureImage } from "./container/base-image.ts";
-import { workerUser } from "./container/container-spec.ts";
 import { DockerEngine } from "./container/docker.ts";
 import type { WorkerEngine } from "./container/port.ts";
 import { ProcessEngine } from "./container/process.ts";
 import { Control } from "./control.ts";
 import { Database } from "./database.ts";
-import { upstreamsFrom } from "./egress/credentials.ts";
-import { startEgressProxy } from "./egress/proxy.ts";
+import { HostKeys } from "./egress/host-keys.ts";
+import { ensureEncryptionKey } from "./encryption-key.ts";
 import { type GatheredFacts, gatherFacts } from "./facts.ts";
 import { readHostKey } from "./host-key.ts";
 import { connectHost } from "./identity.ts";
@@ -29,7 +28,6 @@ import { readLiveConfig } from "./live-config.ts";
 import type { Logger, Logs } from "./logs.ts";
 import { ModeLog } from "./mode-log.ts";
 import type { HostNeeds } from "./needs.ts";
-import { networkPolicyFrom } from "./network-policy.ts";
 import { providerReadiness } from "./providers.ts";
 import { createSessionTables, Records } from "./session/records.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -135,13 +133,18 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
   for (const dir of [paths.sessions, paths.run, paths.egress]) mkdirSync(dir, { recursive: true, mode: 0o700 });
 
   const key = await readHostKey(paths);
+  const sealedTo = await ensureEncryptionKey(paths);
   const database = new Database(paths.database);
   createOutboxTables(database);
   createSessionTables(database);
-  const access = new HostAccess(() => connectHost(identity, key, http), clock);
+  const access = new HostAccess(() => connectHost(identity, { key, encryptionKey: sealedTo.publicKey }, http), clock);
   const engines = dependencies.engines ?? chooseEngines(config);
-  const upstreams = () => upstreamsFrom(env);
-  const toolkit = dependencies.toolkit ?? realToolkit(paths, upstreams);
+  const keys = new HostKeys({
+    ...{ identity, paths, env, clock, logger, fetch: http.fetch, key: sealedTo },
+    token: (refused) => access.token(refused),
+    kindsChanged: () => void control.factsChanged(),
+  });
+  const toolkit = dependencies.toolkit ?? realToolkit(paths, keys);
   const settings = structuredClone(config.settings);
   const image = workerImage(engines, { settings, clock, logger, changed: () => void control.factsChanged() });
 
@@ -158,14 +161,15 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     engine: (vmMode: VmMode) => engines.find((engine) => engine.vmMode === vmMode),
     image: () => image.forWorker(),
     toolkitDir: toolkit.dir,
-    openEgress: dependencies.openEgress ?? egressOpener(config, logger),
+    openEgress: dependencies.openEgress ?? ((lease) => keys.openEgress(lease)),
     workspaceTurns: new Turns(),
     syncWorkspace,
     restoreWorkspace,
     ...dependencies.workspace,
   };
   const applyConfig = (update: Record<string, unknown>) => {
-    const { limits, ...rest } = readLiveConfig(update, logger);
+    const { limits, credentials, ...rest } = readLiveConfig(update, logger);
+    if (credentials) keys.changed();
     Object.assign(settings, rest);
     Object.assign(settings.limits, limits);
     if (rest.logLevel) dependencies.setLogLevel?.(rest.logLevel);
@@ -234,7 +238,7 @@ function workerImage(
   });
 }
 
-function realToolkit(paths: StatePaths, upstreams: () => ReturnType<typeof upstreamsFrom>) {
+function realToolkit(paths: StatePaths, keys: HostKeys) {
   let prepared: Promise<string> | undefined;
   return {
     /** Built once per daemon; a failure is not kept, so that the next worker tries again. */
@@ -247,24 +251,6 @@ function realToolkit(paths: StatePaths, upstreams: () => ReturnType<typeof upstr
         });
       return prepared;
     },
-    providers: () => providerReadiness(paths, upstreams()),
-  };
-}
-
-function egressOpener({ paths, env }: HostConfig, logger: Logger): HostNeeds["openEgress"] {
-  const policy = networkPolicyFrom(env.GANTRY_NETWORK);
-  const upstreams = upstreamsFrom(env);
-  return async (sessionId, traceId) => {
-    if (policy.mode === "none") return undefined;
-    const dir = sessionPaths(paths, sessionId).egress;
-    const proxy = await startEgressProxy({
-      sessionId,
-      egressDir: dir,
-      owner: workerUser(),
-      policy: () => policy,
-      upstreams: () => upstreams,
-      log: logger.child({ component: "egress", traceId }),
-    });
-    return { dir, close: proxy.close };
+    providers: () => providerReadiness(paths, keys.upstreams()),
   };
 }

@@ -1,4 +1,5 @@
 /** What every part of the daemon may ask for; built once, in main.ts. */
+import type { Assignment } from "#protocol/messages.ts";
 import type { VmMode } from "#protocol/vocabulary.ts";
 import type { Clock } from "./clock.ts";
 import type { HostIdentity, Settings, StatePaths } from "./config.ts";
@@ -29,7 +30,7 @@ export type HostNeeds = {
   image(): Promise<string>;
   /** The folder that is mounted at /opt/gantry; prepared before the first worker starts. */
   toolkitDir(): Promise<string>;
-  openEgress(sessionId: string, traceId: string): Promise<Egress | undefined>;
+  openEgress(lease: Pick<Assignment, "sessionId" | "epoch" | "traceId">): Promise<Egress | undefined>;
   /** By session id: whoever syncs, restores or moves a workspace takes a turn. */
   workspaceTurns: Turns;
   syncWorkspace(input: SyncInput): Promise<SyncResult>;

@@ -10,8 +10,10 @@
  * Times are milliseconds since 1970, server time. Secrets are never stored, only their SHA-256 as 64 hex digits.
  */
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { RuntimeDefaults } from "../durable/protocol/apps.ts";
 import type { Usage } from "../durable/protocol/events.ts";
 import {
+  CREDENTIAL_KINDS,
   FAILURE_REASONS,
   HOST_STATUSES,
   HUMAN_LOOP_KINDS,
@@ -130,6 +132,8 @@ export const hosts = sqliteTable(
     lastSeenAt: integer("last_seen_at"),
     /** Removed by a person. The row stays, so that the host can be told instead of ignored. */
     revokedAt: integer("revoked_at"),
+    /** Its P-256 public key as JWK, which credentials are sealed to; null until it has connected with one. */
+    encryptionKey: text("encryption_key"),
   },
   (table) => [
     uniqueIndex("hosts_by_public_key").on(table.organizationId, table.publicKey),
@@ -165,6 +169,69 @@ export const usedAssertions = sqliteTable(
     primaryKey({ columns: [table.hostId, table.jti] }),
     index("used_assertions_by_expiry").on(table.expiresAt),
   ],
+);
+
+/** A prepared way to work: what its runs begin with, and where its workers may go. */
+export const apps = sqliteTable(
+  "apps",
+  {
+    id: text("id").primaryKey(),
+    organizationId: organizationId().references(() => organizations.id),
+    /** Unique in the organisation; good as an `executionProfile`, too. */
+    name: text("name").notNull(),
+    description: text("description").notNull().default(""),
+    /** `private`: for whoever registered it, and administrators. */
+    visibility: text("visibility", { enum: ["organization", "private"] })
+      .notNull()
+      .default("organization"),
+    /** Null: the organisation's default. */
+    vmMode: text("vm_mode", { enum: VM_MODES }),
+    runtimeDefaults: text("runtime_defaults", { mode: "json" }).$type<RuntimeDefaults>().notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: createdAt(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (table) => [uniqueIndex("apps_by_name").on(table.organizationId, table.name)],
+);
+
+/** Which app a session was made with; it decides over the session's network and credentials for as long as it lives. */
+export const sessionApps = sqliteTable(
+  "session_apps",
+  {
+    organizationId: organizationId(),
+    sessionId: text("session_id").notNull(),
+    appId: text("app_id")
+      .notNull()
+      .references(() => apps.id),
+  },
+  (table) => [primaryKey({ columns: [table.organizationId, table.sessionId] })],
+);
+
+/** Keys of model vendors and other services. The value is sealed (worker/credentials/at-rest.ts) and never answered. */
+export const credentials = sqliteTable(
+  "credentials",
+  {
+    id: text("id").primaryKey(),
+    organizationId: organizationId().references(() => organizations.id),
+    /** For sessions of this app alone; null: for every session of the organisation. */
+    appId: text("app_id").references(() => apps.id),
+    kind: text("kind", { enum: CREDENTIAL_KINDS }).notNull(),
+    name: text("name").notNull(),
+    /** Where the value may be sent, when it is not the vendor's own address. */
+    baseUrl: text("base_url"),
+    /** Of kind `header`: which one. */
+    header: text("header"),
+    /** Null after it was revoked: then nothing is left to open. */
+    sealed: text("sealed"),
+    /** Its last characters, for people to tell one from another. */
+    hint: text("hint").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: createdAt(),
+    rotatedAt: integer("rotated_at"),
+    lastUsedAt: integer("last_used_at"),
+    revokedAt: integer("revoked_at"),
+  },
+  (table) => [index("credentials_by_organization").on(table.organizationId, table.createdAt)],
 );
 
 /** Append-only: triggers refuse every change (see the second migration). */

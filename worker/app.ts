@@ -17,9 +17,11 @@ import { auditRoutes } from "./routes/audit.ts";
 import { bootstrapRoutes } from "./routes/bootstrap.ts";
 import { changeRoutes } from "./routes/changes.ts";
 import { chatRoutes } from "./routes/chat.ts";
+import { credentialRoutes } from "./routes/credentials.ts";
 import { fileRoutes } from "./routes/files.ts";
 import { forkRoutes } from "./routes/fork.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { hostCredentialRoutes } from "./routes/host-credentials.ts";
 import { hostIdentityRoutes } from "./routes/host-identity.ts";
 import { hostRoutes } from "./routes/hosts.ts";
 import { humanLoopRoutes } from "./routes/human-loop.ts";
@@ -87,12 +89,14 @@ export const app: Hono<AppEnv> = base
   .route(CHAT_PATH, chatRoutes)
   .route("/api/human-loop", humanLoopRoutes)
   .route("/api/hosts", hostIdentityRoutes)
+  .route("/api/hosts", hostCredentialRoutes)
   .route("/api/hosts", hostRoutes)
   .route("/api/link", linkRoutes)
   .route("/api/link/store", storeRoutes)
   .route("/api/files", fileRoutes)
   .route("/api/files", changeRoutes)
   .route("/api/service-tokens", serviceTokenRoutes)
+  .route("/api/credentials", credentialRoutes)
   .route("/api/organization", organizationRoutes)
   .route("/api/audit", auditRoutes)
   .route("/api/reconcile", reconcileRoutes)

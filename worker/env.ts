@@ -11,6 +11,8 @@ export type Env = {
   SIGNING_KEY: string;
   /** Seals provider credentials at rest. */
   ENCRYPTION_KEY: string;
+  /** Comma-separated: what ENCRYPTION_KEY was before. Opens what was sealed then. */
+  ENCRYPTION_KEY_PREVIOUS?: string;
   /** Lets the operator make the first administrator's sign-in link. */
   BOOTSTRAP_TOKEN: string;
   /** Comma-separated exact origins that may use the API with a person's cookie, besides the Worker's own. */

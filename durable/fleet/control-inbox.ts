@@ -39,6 +39,13 @@ export class ControlSockets {
     for (const ws of this.live(hostId)) ws.send(frame);
   }
 
+  /** To every host that is there now; nothing is kept for the others. */
+  broadcast(message: ToHostControl): void {
+    const states = this.#ctx.getWebSockets(HOST_TAG).map(phaseOf);
+    const there = new Set(states.flatMap((state) => (state.phase === "live" ? [state.hostId] : [])));
+    for (const hostId of there) this.send(hostId, message);
+  }
+
   /** The last ping that the platform answered for this host; undefined while it is not connected. */
   lastPingAt(hostId: string): number | undefined {
     const times = this.live(hostId).map((ws) => this.#ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime() ?? 0);

@@ -1,5 +1,6 @@
 /** What operators and sweeps ask of a pool beside its daily work. The pool's object inherits it; here is what it needs. */
 import { DurableObject } from "cloudflare:workers";
+import type { Result } from "#protocol/objects.ts";
 import type { PoolReconcile, PoolReconciled, PoolStanding } from "#protocol/reconcile.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
 import type { ControlSockets } from "./control-inbox.ts";
@@ -9,6 +10,11 @@ export type Care = Pick<PoolCareNeeds, "store" | "fleet" | "chores" | "session">
 
 export abstract class PoolCare extends DurableObject<ObjectsEnv> {
   protected abstract readonly care: Care;
+
+  async configureHosts(config: Record<string, unknown>): Promise<Result<object>> {
+    this.care.sockets.broadcast({ type: "config_update", config });
+    return { ok: true };
+  }
 
   async standing(sessionId: string): Promise<PoolStanding> {
     return poolStanding(this.care, sessionId);

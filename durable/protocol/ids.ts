@@ -22,7 +22,7 @@ function randomChars(count: number): string {
 }
 
 /** A new random id, `prefix_` and 20 characters (103 bits). */
-export function newId(prefix: "ses" | "hst" | "usr" | "org" | "tok" | "cmd" | "trc" | "msg" | "app"): string {
+export function newId(prefix: "ses" | "hst" | "usr" | "org" | "tok" | "cmd" | "trc" | "msg" | "app" | "crd"): string {
   return `${prefix}_${randomChars(SESSION_CHARS)}`;
 }
 
@@ -35,7 +35,7 @@ export function newRequestId(sessionId: string): string {
 }
 
 /** Ids that follow from a key, so that the same request asked twice names the same thing. */
-export async function derivedId(prefix: "ses" | "msg", ...key: string[]): Promise<string> {
+export async function derivedId(prefix: "ses" | "msg" | "crd", ...key: string[]): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key.join("\u0000"))));
   let value = digest.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
   let out = "";
@@ -50,6 +50,8 @@ export const sessionIdSchema = z.string().regex(SESSION_ID, "not a session id");
 export const runIdSchema = z.string().regex(/^run_[0-9a-z]{20}-[0-9a-z]{10}$/, "not a run id");
 export const requestIdSchema = z.string().regex(/^req_[0-9a-z]{20}-[0-9a-z]{10}$/, "not a request id");
 export const hostIdSchema = z.string().regex(/^hst_[0-9a-z]{20}$/, "not a host id");
+export const credentialIdSchema = z.string().regex(/^crd_[0-9a-z]{20}$/, "not a credential id");
+export const appIdSchema = z.string().regex(/^app_[0-9a-z]{20}$/, "not an app id");
 /** Chosen by the sender of a command; the same id again gets the first answer. */
 export const commandIdSchema = z.string().min(1).max(100);
 

@@ -120,6 +120,8 @@ export interface FleetRpc {
   drainHost(hostId: string): Promise<Result<object>>;
   resumeHost(hostId: string): Promise<Result<object>>;
   removeHost(hostId: string): Promise<Result<object>>;
+  /** Tells every host that is connected; one that is not learns it when it comes back. */
+  configureHosts(config: Record<string, unknown>): Promise<Result<object>>;
   requestLease(organizationId: string, request: LeaseRequest): Promise<Result<LeaseAnswer>>;
   cancelRequest(input: { sessionId: string; runId: string }): Promise<Result<object>>;
   releaseLease(input: { sessionId: string; epoch: number }): Promise<Result<object>>;

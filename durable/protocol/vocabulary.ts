@@ -53,3 +53,10 @@ export const DECISIONS = ["allow", "deny", "answer"] as const;
 
 /** What a person did, plus what the system does when nobody can answer any more. */
 export const RESOLUTIONS = [...DECISIONS, "cancelled", "expired"] as const;
+
+/** What a credential is for: a vendor's model API, any API that speaks like OpenAI's, or one header for one destination. */
+export const CREDENTIAL_KINDS = ["anthropic", "openai", "openai-compatible", "header"] as const;
+export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];
+
+/** Where an app's workers may go. */
+export const NETWORK_MODES = ["none", "providers", "allowlist", "open"] as const;

@@ -8,6 +8,7 @@ import { DockerEngine } from "../container/docker.ts";
 import { RUNNER_SOCKET, socketPath } from "../container/socket-path.ts";
 import { Database } from "../database.ts";
 import { upstreamsFrom } from "../egress/credentials.ts";
+import { ensureEncryptionKey } from "../encryption-key.ts";
 import { readHostKey } from "../host-key.ts";
 import { type Connection, ControlRefused, connectHost } from "../identity.ts";
 import { createOutboxTables, outboxBacklog } from "../link/outbox.ts";
@@ -109,8 +110,8 @@ export async function checkControlPlane(paths: StatePaths, identity: HostIdentit
   const sentAt = Date.now();
   let connection: Connection;
   try {
-    const key = await readHostKey(paths);
-    connection = await connectHost(identity, key, { fetch, now: Date.now });
+    const [key, { publicKey }] = await Promise.all([readHostKey(paths), ensureEncryptionKey(paths)]);
+    connection = await connectHost(identity, { key, encryptionKey: publicKey }, { fetch, now: Date.now });
   } catch (error) {
     const known = error instanceof ControlRefused && error.terminal;
     const fix = known ? `gantry host join ${identity.controlUrl}` : `Check that ${identity.controlUrl} can be reached.`;

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { type HostIdentity, readIdentity, stateDirFrom, statePaths, writeIdentity } from "../config.ts";
+import { ensureEncryptionKey } from "../encryption-key.ts";
 import { ensureHostKey } from "../host-key.ts";
 import { ControlRefused, type JoinAnswer, joinHost } from "../identity.ts";
 import { CommandFailed, say } from "./output.ts";
@@ -29,8 +30,9 @@ export async function joinCommand(url: string, options: JoinOptions): Promise<vo
     );
   }
   // Nobody is asked: a registration that the server has lost must not lock the operator out.
-  if (options.force) rmSync(paths.key, { force: true });
+  if (options.force) for (const file of [paths.key, paths.encryptionKey]) rmSync(file, { force: true });
   const key = await ensureHostKey(paths);
+  await ensureEncryptionKey(paths);
   const name = options.name ?? known?.name ?? hostname();
   const joinToken = await readToken(options.token, process.env.GANTRY_JOIN_TOKEN);
   const answer = await join({ controlUrl, joinToken, publicKey: key.publicKey, name });

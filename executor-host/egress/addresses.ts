@@ -6,7 +6,8 @@
  * special-purpose blocks inside it. IPv6 forms that carry an IPv4 address (mapped, NAT64, 6to4, Teredo) all fall outside
  * or are listed, so none of them smuggles a private one.
  */
-import { BlockList, isIP } from "node:net";
+import { lookup } from "node:dns";
+import { BlockList, isIP, type LookupFunction } from "node:net";
 import { networkInterfaces } from "node:os";
 
 const closedV4: readonly [string, number][] = [
@@ -51,6 +52,18 @@ export function isPublicAddress(address: string): boolean {
       return false;
   }
 }
+
+/** A resolver that knows public addresses alone: a name with any other fails with the code `EPRIVATE`. */
+export const publicLookup: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, { ...options, all: true }, (error, found) => {
+    if (error) return callback(error, []);
+    const own = ownAddresses();
+    const [first] = found;
+    if (!first || found.some(({ address }) => !isPublicAddress(address) || own.has(address)))
+      return callback(Object.assign(new Error("not a public address"), { code: "EPRIVATE" }), []);
+    return options.all ? callback(null, found) : callback(null, first.address, first.family);
+  });
+};
 
 /** This machine's own addresses: a public one of them would lead straight back to what runs here. */
 export function ownAddresses(): ReadonlySet<string> {

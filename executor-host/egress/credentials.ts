@@ -1,8 +1,12 @@
 /**
- * From the operator's settings to the table of model providers that the egress proxy may reach, each with what proves to
- * it who pays. A key lives in a closure: it is in no field, so that logging, inspecting or serialising the table cannot
+ * From what was delivered and the operator's settings to the table of model providers that the egress proxy may reach,
+ * each with what proves to it who pays. For each vendor: a delivered credential, else the operator's own key, else none.
+ * A key lives in a closure: it is in no field, so that logging, inspecting or serialising the table cannot
  * show it.
  */
+
+import type { DeliveredCredential } from "#protocol/credentials.ts";
+import type { CredentialKind } from "#protocol/vocabulary.ts";
 
 /** Which way of authenticating, of saying errors and of naming paths a provider's API has. */
 export type Vendor = "anthropic" | "openai";
@@ -14,6 +18,10 @@ export type ReadyUpstream = {
   readonly baseUrl: URL;
   /** The headers that authenticate; none for a model server on this machine that wants no key. */
   readonly keyHeaders: () => Readonly<Record<string, string>>;
+  /** The delivered credential that it uses. */
+  readonly credentialId?: string;
+  /** The address came with a credential and not from this machine's operator: only public addresses are dialled. */
+  readonly publicOnly: boolean;
   readonly toJSON: () => unknown;
 };
 export type UnreadyUpstream = {
@@ -28,16 +36,25 @@ export type Upstream = ReadyUpstream | UnreadyUpstream;
 /** By the name that stands in `/provider/<name>/…`. */
 export type UpstreamTable = ReadonlyMap<string, Upstream>;
 
-/** Names and values as in an environment: the daemon's own, overlaid with what the control plane delivered. */
+/** Names and values as in an environment: the daemon's own. */
 export type Settings = Readonly<Record<string, string | undefined>>;
 
 type Key = { variable: string; header: (key: string) => Record<string, string> };
-type Source = { vendor: Vendor; baseVariable: string; defaultBase: string; keys: readonly Key[] };
+type Source = {
+  vendor: Vendor;
+  /** Of delivered credentials. */
+  kinds: readonly CredentialKind[];
+  baseVariable: string;
+  defaultBase: string;
+  /** The first is also how a delivered credential is sent. */
+  keys: readonly [Key, ...Key[]];
+};
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
 const anthropic: Source = {
   vendor: "anthropic",
+  kinds: ["anthropic"],
   baseVariable: "ANTHROPIC_BASE_URL",
   defaultBase: "https://api.anthropic.com",
   keys: [
@@ -47,6 +64,7 @@ const anthropic: Source = {
 };
 const openai: Source = {
   vendor: "openai",
+  kinds: ["openai", "openai-compatible"],
   baseVariable: "OPENAI_BASE_URL",
   defaultBase: "https://api.openai.com/v1",
   keys: [{ variable: "OPENAI_API_KEY", header: bearer }],
@@ -63,16 +81,38 @@ const sources: Readonly<Record<string, Source>> = {
 };
 
 /** Pure; never throws: what is wrong with one provider is said by that provider's row. */
-export function upstreamsFrom(settings: Settings): UpstreamTable {
-  return new Map(Object.entries(sources).map(([name, source]) => [name, upstreamFrom(source, settings)]));
+export function upstreamsFrom(settings: Settings, delivered: readonly DeliveredCredential[] = []): UpstreamTable {
+  return new Map(
+    Object.entries(sources).map(([name, source]) => {
+      const credential = delivered.find(({ kind }) => source.kinds.includes(kind));
+      return [name, upstreamFrom(source, settings, credential)];
+    }),
+  );
 }
 
-function upstreamFrom(source: Source, settings: Settings): Upstream {
+/** The table as it would be if a credential of each of these kinds were delivered: for readiness, without any key of theirs. */
+export function withKinds(table: UpstreamTable, kinds: readonly CredentialKind[]): UpstreamTable {
+  return new Map(
+    [...table].map(([name, upstream]) => {
+      const source = sources[name];
+      const lacksKey = upstream.state === "unready" && upstream.reason === "auth_missing";
+      if (!source || !lacksKey || !source.kinds.some((kind) => kinds.includes(kind))) return [name, upstream];
+      return [name, ready(source.vendor, new URL(source.defaultBase), {})];
+    }),
+  );
+}
+
+function upstreamFrom(source: Source, settings: Settings, delivered: DeliveredCredential | undefined): Upstream {
   const { vendor, baseVariable } = source;
-  const baseUrl = parseBase(settings[baseVariable]?.trim() || source.defaultBase);
+  const own = parseBase(settings[baseVariable]?.trim() || source.defaultBase);
+  const baseUrl = delivered?.baseUrl === undefined ? own : parseBase(delivered.baseUrl);
   if (!baseUrl) {
     const message = `${baseVariable} has to be an http or https URL without user, password, query and fragment.`;
     return { state: "unready", vendor, reason: "misconfigured", message };
+  }
+  if (delivered) {
+    const publicOnly = delivered.baseUrl !== undefined && baseUrl.origin !== own?.origin;
+    return ready(vendor, baseUrl, source.keys[0].header(delivered.value), { credentialId: delivered.id, publicOnly });
   }
   const key = source.keys.find(({ variable }) => settings[variable]?.trim());
   const value = key && settings[key.variable]?.trim();
@@ -84,17 +124,23 @@ function upstreamFrom(source: Source, settings: Settings): Upstream {
   }
   if (isLoopback(baseUrl.hostname)) return ready(vendor, baseUrl, {});
   const names = source.keys.map(({ variable }) => variable).join(" or ");
-  const message = `No key for ${baseUrl.host}: set ${names} for the host's daemon.`;
+  const message = `No key for ${baseUrl.host}: add a credential in the portal, or set ${names} for the host's daemon.`;
   return { state: "unready", vendor, reason: "auth_missing", message };
 }
 
-function ready(vendor: Vendor, baseUrl: URL, headers: Record<string, string>): ReadyUpstream {
+function ready(
+  vendor: Vendor,
+  baseUrl: URL,
+  headers: Record<string, string>,
+  origin: Pick<ReadyUpstream, "publicOnly" | "credentialId"> = { publicOnly: false },
+): ReadyUpstream {
   const authenticated = Object.keys(headers).length > 0;
   return {
     state: "ready",
     vendor,
     baseUrl,
     keyHeaders: () => headers,
+    ...origin,
     toJSON: () => ({ state: "ready", vendor, baseUrl: baseUrl.href, key: authenticated ? "[redacted]" : "none" }),
   };
 }

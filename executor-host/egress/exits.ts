@@ -5,7 +5,7 @@ import type { Duplex, Writable } from "node:stream";
 import type { UpstreamTable } from "./credentials.ts";
 import { forward } from "./forward.ts";
 import { decideConnect, decideHttp, type NetworkPolicy } from "./policy.ts";
-import { busyRefusal, deniedRefusal, refuse, refuseConnect, unreadyRefusal } from "./refusals.ts";
+import { busyRefusal, deniedRefusal, refuse, refuseConnect, unknownRefusal, unreadyRefusal } from "./refusals.ts";
 import { realNetwork, type TunnelNeeds, tunnel } from "./tunnel.ts";
 
 /** Who is told of each request. A pino logger is one. */
@@ -44,6 +44,10 @@ export type ExitsOptions = {
   /** Asked anew at every request, so that changed settings reach a live session. */
   policy: () => NetworkPolicy;
   upstreams: () => UpstreamTable;
+  /** Awaited before each request. False: it is not known yet what this session may do. */
+  ready?: () => Promise<boolean>;
+  /** A request is sent with this delivered credential. */
+  used?: (credentialId: string) => void;
   log: EgressLog;
   /** Requests and tunnels under way at once; more are answered 503. */
   maxConcurrent?: number;
@@ -72,6 +76,10 @@ export class Exits {
         refuse(outgoing, busyRefusal(this.maxConcurrent));
         return { outcome: "busy", status: 503 };
       }
+      if (!(await this.#ready())) {
+        refuse(outgoing, unknownRefusal());
+        return { outcome: "unready", rule: "not_delivered", status: 503 };
+      }
       const decision = decideHttp(this.#options.policy(), this.#options.upstreams(), method, target);
       switch (decision.kind) {
         case "denied":
@@ -83,6 +91,8 @@ export class Exits {
         case "forward": {
           const agent = this.#agents[decision.url.protocol === "https:" ? "https:" : "http:"];
           const traffic = { bytesUp: 0, bytesDown: 0 };
+          const { credentialId } = decision.upstream;
+          if (credentialId !== undefined) this.#options.used?.(credentialId);
           const result = await forward(decision, incoming, outgoing, agent, traffic);
           return { ...result, ...traffic, status: outgoing.statusCode };
         }
@@ -98,6 +108,10 @@ export class Exits {
       if (this.#busy()) {
         refuseConnect(client, busyRefusal(this.maxConcurrent));
         return { outcome: "busy", status: 503 };
+      }
+      if (!(await this.#ready())) {
+        refuseConnect(client, unknownRefusal());
+        return { outcome: "unready", rule: "not_delivered", status: 503 };
       }
       const decision = decideConnect(this.#options.policy(), target);
       if (decision.kind === "denied") {
@@ -116,6 +130,10 @@ export class Exits {
   destroy(): void {
     for (const client of this.#tunnels) client.destroy();
     for (const agent of Object.values(this.#agents)) agent.destroy();
+  }
+
+  async #ready(): Promise<boolean> {
+    return (await this.#options.ready?.()) ?? true;
   }
 
   /** The request that asks is among those under way. */

@@ -4,8 +4,10 @@
  */
 import { type Agent, type IncomingMessage, request as requestHttp, type ServerResponse } from "node:http";
 import { request as requestHttps } from "node:https";
+import { isIP } from "node:net";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { isPublicAddress, publicLookup } from "./addresses.ts";
 import type { ReadyUpstream } from "./credentials.ts";
 import { upstreamHeaders, workerHeaders } from "./headers.ts";
 import { refuse, upstreamRefusal } from "./refusals.ts";
@@ -26,11 +28,18 @@ export async function forward(
   agent: Agent,
   traffic: Traffic,
 ): Promise<{ outcome: ForwardOutcome; error?: string }> {
+  // Node asks no resolver about an address.
+  const literal = url.hostname.replace(/^\[|\]$/g, "");
+  if (upstream.publicOnly && isIP(literal) && !isPublicAddress(literal)) {
+    refuse(outgoing, upstreamRefusal(upstream.vendor, `${url.host} is not on the public internet.`));
+    return { outcome: "upstream_failed", error: "EPRIVATE" };
+  }
   const send = url.protocol === "https:" ? requestHttps : requestHttp;
   const asking = send(url, {
     method: incoming.method,
     headers: upstreamHeaders(incoming.headers, upstream.keyHeaders()),
     agent,
+    ...(upstream.publicOnly ? { lookup: publicLookup } : {}),
   });
   limitDialling(asking);
   // Whoever ends first is the cause; the other side's end follows from it.

@@ -16,8 +16,18 @@ import type { ReadyUpstream, UnreadyUpstream, UpstreamTable, Vendor } from "./cr
 export type NetworkPolicy =
   | { mode: "none" }
   | { mode: "providers" }
-  | { mode: "allowlist"; hosts: readonly string[] }
+  /** `within`: what the operator allows at most. */
+  | { mode: "allowlist"; hosts: readonly string[]; within?: readonly string[] }
   | { mode: "open" };
+
+/** An app's policy inside of what the operator allows at most: what both let through. */
+export function narrowed(app: NetworkPolicy, operator: NetworkPolicy): NetworkPolicy {
+  if (app.mode === "none" || operator.mode === "none") return { mode: "none" };
+  if (app.mode === "providers" || operator.mode === "providers") return { mode: "providers" };
+  if (operator.mode === "open") return app;
+  if (app.mode === "open") return operator;
+  return { mode: "allowlist", hosts: app.hosts, within: operator.hosts };
+}
 
 /** Which rule refused; for the log and for whoever debugs an app's policy. */
 export type DenialRule =
@@ -98,8 +108,12 @@ export function decideConnect(policy: NetworkPolicy, authority: string): Connect
   }
   const wanted = parseAuthority(authority);
   if (!wanted) return denied("malformed", "CONNECT wants host:port.");
-  if (policy.mode === "allowlist" && !policy.hosts.some((pattern) => covers(pattern, wanted))) {
-    return denied("not_listed", `${wanted.host}:${wanted.port} is not on this app's list of hosts.`);
+  if (policy.mode === "allowlist") {
+    const listed = (hosts: readonly string[]) => hosts.some((pattern) => covers(pattern, wanted));
+    if (!listed(policy.hosts))
+      return denied("not_listed", `${wanted.host}:${wanted.port} is not on this app's list of hosts.`);
+    if (policy.within && !listed(policy.within))
+      return denied("not_listed", `${wanted.host}:${wanted.port} is not on the list that this host's operator allows.`);
   }
   return { kind: "tunnel", ...wanted };
 }

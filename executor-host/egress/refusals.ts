@@ -15,6 +15,12 @@ export function busyRefusal(limit: number): Refusal {
   return { status: 503, body: { ok: false, reason: "egress_busy", message } };
 }
 
+/** 503: trying again is right. */
+export function unknownRefusal(): Refusal {
+  const message = "The control plane has not said yet what this session may do. Try again in a moment.";
+  return { status: 503, body: { ok: false, reason: "egress_unknown", message } };
+}
+
 export function unreachableRefusal(message: string): Refusal {
   return { status: 502, body: { ok: false, reason: "upstream_unreachable", message } };
 }

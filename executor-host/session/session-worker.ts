@@ -197,7 +197,7 @@ export class SessionWorker {
 
   async #openEgress(): Promise<Egress | undefined> {
     const { host, assignment } = this.#needs;
-    return await host.openEgress(assignment.sessionId, assignment.traceId);
+    return await host.openEgress(assignment);
   }
 
   async #closeEgress(): Promise<void> {

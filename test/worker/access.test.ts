@@ -12,7 +12,7 @@ let ours: Caller;
 let theirs: Caller;
 let cookie: string;
 /** Ids of our organisation, by the name of the path's parameter and its route. */
-const ids = { session: "", run: "", request: "", host: "", token: "" };
+const ids = { session: "", run: "", request: "", host: "", token: "", credential: "" };
 
 beforeAll(async () => {
   worker = await startWorker();
@@ -34,9 +34,12 @@ beforeAll(async () => {
   });
   ids.host = joined.body.hostId;
   ids.token = (await ours.call<{ id: string }>("POST", "/api/service-tokens", { name: "ours" })).body.id;
+  const kept = await ours.call<{ credential: { id: string } }>("POST", "/api/credentials", aCredential);
+  ids.credential = kept.body.credential.id;
 });
 afterAll(() => worker.close());
 
+const aCredential = { kind: "anthropic", name: "ours", value: "sk-ant-of-ours-0001" };
 const guarded = guardedRoutes();
 const named = guarded.map((route) => [`${route.method} ${route.path}`, route] as const);
 const withIds = named.filter(([, { path }]) => path.includes(":"));
@@ -51,12 +54,15 @@ function address(path: string): string {
           ? "sessionId"
           : path.startsWith("/api/hosts")
             ? "hostId"
-            : "tokenId";
+            : path.startsWith("/api/credentials")
+              ? "credentialId"
+              : "tokenId";
     const value = {
       sessionId: ids.session,
       runId: ids.run,
       hostId: ids.host,
       tokenId: ids.token,
+      credentialId: ids.credential,
       requestId: ids.request,
       hash: "a".repeat(64),
     }[id];
@@ -84,6 +90,9 @@ function bodyFor(path: string): string {
     return JSON.stringify({ prompt: "say hi", sessionId: ids.session });
   if (path.endsWith("/reply")) return JSON.stringify({ requestId: ids.request, decision: "allow" });
   if (path === "/api/service-tokens") return JSON.stringify({ name: "x" });
+  if (path === "/api/credentials") return JSON.stringify(aCredential);
+  if (path.endsWith("/rotate")) return JSON.stringify({ value: "sk-taken-over" });
+  if (path === "/api/hosts/:id/credentials") return JSON.stringify({ sessionId: ids.session, epoch: 1 });
   if (path === "/api/sessions/:id") return JSON.stringify({ title: "taken over" });
   return "{}";
 }

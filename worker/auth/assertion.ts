@@ -18,6 +18,7 @@ export type AssertingHost = { id: string; organizationId: string; publicKey: str
 /**
  * Checks an assertion of this host and uses its `jti` up.
  * @param audiences the origins under which this control plane is known
+ * @returns what else the host has said in it
  * @throws Refused `assertion_rejected`, `assertion_expired`, `assertion_replayed`
  */
 export async function verifyAssertion(
@@ -25,7 +26,7 @@ export async function verifyAssertion(
   host: AssertingHost,
   assertion: string,
   { audiences, nowMs }: { audiences: ReadonlySet<string>; nowMs: number },
-): Promise<void> {
+): Promise<JWTPayload> {
   const claims = await readClaims(host, assertion, { audiences, nowMs });
   const exp = claims.exp ?? 0;
   if (exp > nowMs / 1_000 + MAX_LIFE_S + TOLERANCE_S) {
@@ -44,6 +45,7 @@ export async function verifyAssertion(
     .onConflictDoNothing()
     .run();
   if (meta.changes === 0) refuse("assertion_replayed", "this assertion was already used; sign a new one");
+  return claims;
 }
 
 async function readClaims(

@@ -62,7 +62,7 @@ export async function joinHost(
       .insert(hosts)
       .select(
         sql`select ${hostId}, ${organizationId}, ${pool}, ${token.name ?? name}, ${publicKey}, 'pending', ${nowMs},
-                   null, null
+                   null, null, null
             from ${joinTokens} where ${mine}`,
       )
       .onConflictDoNothing(),

@@ -11,10 +11,13 @@ export const PERMISSIONS = [
   "hosts.read",
   "hosts.admin",
   "tokens.admin",
+  "credentials.admin",
+  "apps.read",
+  "apps.admin",
   "organization.read",
   "organization.admin",
   "audit.read",
-  /** A host that speaks for itself: packs and snapshots of the sessions it holds a lease for. */
+  /** A host that speaks for itself: packs, snapshots and credentials of the sessions it holds a lease for. */
   "host.link",
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
@@ -26,6 +29,7 @@ const MEMBER = [
   "human_loop.reply",
   "files.read",
   "hosts.read",
+  "apps.read",
   "organization.read",
 ] as const satisfies readonly Permission[];
 const ADMIN = [
@@ -33,6 +37,8 @@ const ADMIN = [
   "runs.operate",
   "hosts.admin",
   "tokens.admin",
+  "credentials.admin",
+  "apps.admin",
   "organization.admin",
   "audit.read",
 ] as const satisfies readonly Permission[];

@@ -2,6 +2,7 @@
 import { eq } from "drizzle-orm";
 import { Hono } from "hono";
 import { z } from "zod";
+import { encryptionKeySchema } from "#protocol/credentials.ts";
 import { connectAnswer, connectBody, joinAnswer, joinBody } from "#protocol/http.ts";
 import { hostIdSchema } from "#protocol/ids.ts";
 import { mintHostToken } from "../../durable/shell/host-token.ts";
@@ -66,14 +67,15 @@ export const hostIdentityRoutes = new Hono<AppEnv>()
         .where(eq(hosts.id, c.req.valid("param").id));
       if (!host) return refuse("host_unknown", "this host is not known here; run `gantry host join` again");
       const nowMs = Date.now();
-      await verifyAssertion(db, host, c.req.valid("json").assertion, {
+      const claims = await verifyAssertion(db, host, c.req.valid("json").assertion, {
         audiences: trustedOrigins(c.req.url, c.env),
         nowMs,
       });
       // Only now: whether a host was removed is told to that host and to nobody else.
       if (host.revokedAt !== null) return refuse("host_revoked", "this host was removed; join with a new key");
       const ticket = await mintTicket(c, host);
-      await db.update(hosts).set({ lastSeenAt: nowMs }).where(eq(hosts.id, host.id));
+      const seen = { lastSeenAt: nowMs, ...encryptionKeyOf(claims) };
+      await db.update(hosts).set(seen).where(eq(hosts.id, host.id));
       const token = await mintHostToken(c.env.SIGNING_KEY, {
         hostId: host.id,
         organizationId: host.organizationId,
@@ -90,6 +92,12 @@ export const hostIdentityRoutes = new Hono<AppEnv>()
       });
     },
   );
+
+/** The key that credentials are sealed to. It is inside of what the host has signed, so it is the host's own word. */
+function encryptionKeyOf(claims: Record<string, unknown>): { encryptionKey?: string } {
+  const key = encryptionKeySchema.safeParse(claims.enc_key);
+  return key.success ? { encryptionKey: JSON.stringify(key.data) } : {};
+}
 
 /** D1 says that the host exists. A pool that does not know it yet (or any more) is told first. */
 async function mintTicket(c: AppContext, { id: hostId, organizationId, pool, name }: Host): Promise<string> {

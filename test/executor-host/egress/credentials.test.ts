@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { type Settings, type Upstream, upstreamsFrom } from "../../../executor-host/egress/credentials.ts";
+import type { DeliveredCredential } from "#protocol/credentials.ts";
+import { type Settings, type Upstream, upstreamsFrom, withKinds } from "../../../executor-host/egress/credentials.ts";
 
 const claude = (settings: Settings): Upstream => upstreamsFrom(settings).get("claude-code") as Upstream;
 const codex = (settings: Settings): Upstream => upstreamsFrom(settings).get("codex-app-server") as Upstream;
@@ -28,7 +29,8 @@ describe("from settings to upstreams", () => {
       state: "unready",
       vendor: "anthropic",
       reason: "auth_missing",
-      message: "No key for api.anthropic.com: set ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN for the host's daemon.",
+      message:
+        "No key for api.anthropic.com: add a credential in the portal, or set ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN for the host's daemon.",
     });
     expect(codex({ OPENAI_BASE_URL: "http://10.0.0.8/v1" })).toMatchObject({ reason: "auth_missing" });
   });
@@ -73,5 +75,47 @@ describe("from settings to upstreams", () => {
     ];
     for (const text of shown) expect(text).not.toContain("canary");
     expect(JSON.stringify(table.get("openai"))).toContain("[redacted]");
+  });
+});
+
+describe("delivered credentials", () => {
+  const delivered = (change: Partial<DeliveredCredential> = {}): DeliveredCredential[] => [
+    { id: "crd_00000000000000000000", kind: "anthropic", value: "sk-delivered", ...change },
+  ];
+  const upstream = (settings: Settings, credentials: DeliveredCredential[], name = "claude-code") =>
+    upstreamsFrom(settings, credentials).get(name) as Upstream;
+
+  test("come before the operator's own key, and go to the operator's address unless they name one", () => {
+    const own = { ANTHROPIC_API_KEY: "sk-own", ANTHROPIC_BASE_URL: "http://127.0.0.1:9" };
+    expect(keyOf(upstream(own, delivered()))).toEqual({ "x-api-key": "sk-delivered" });
+    expect(baseOf(upstream(own, delivered()))).toBe("http://127.0.0.1:9/");
+    expect(upstream(own, delivered())).toMatchObject({ publicOnly: false, credentialId: "crd_00000000000000000000" });
+    expect(keyOf(upstream({ OPENAI_API_KEY: "sk-o" }, delivered(), "opencode"))).toEqual({
+      authorization: "Bearer sk-o",
+    });
+  });
+
+  test("an address that came with one is dialled only where it is public, unless the operator says the same one", () => {
+    const compatible = delivered({ kind: "openai-compatible", baseUrl: "http://10.0.0.7:8000/v1" });
+    const at = (settings: Settings) => upstream(settings, compatible, "opencode");
+    expect(at({})).toMatchObject({ publicOnly: true });
+    expect(baseOf(at({}))).toBe("http://10.0.0.7:8000/v1");
+    expect(at({ OPENAI_BASE_URL: "http://10.0.0.7:8000/other" })).toMatchObject({ publicOnly: false });
+  });
+
+  test("a key that is delivered is not shown by serialising or inspecting either", () => {
+    const table = upstreamsFrom({}, delivered());
+    expect(`${JSON.stringify([...table])} ${inspect(table, { depth: 9, showHidden: true })}`).not.toContain(
+      "delivered",
+    );
+  });
+
+  test("a host without keys is ready for what could be delivered, and for nothing else", () => {
+    const table = withKinds(upstreamsFrom({}), ["openai-compatible"]);
+    expect(table.get("opencode")).toMatchObject({ state: "ready" });
+    expect(table.get("opencode")).toSatisfy((upstream: Upstream) => Object.keys(keyOf(upstream)).length === 0);
+    expect(table.get("claude-code")).toMatchObject({ state: "unready" });
+    const broken = withKinds(upstreamsFrom({ OPENAI_BASE_URL: "ftp://x" }), ["openai"]);
+    expect(broken.get("opencode")).toMatchObject({ reason: "misconfigured" });
   });
 });

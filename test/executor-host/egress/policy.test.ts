@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isPublicAddress } from "../../../executor-host/egress/addresses.ts";
 import { upstreamsFrom } from "../../../executor-host/egress/credentials.ts";
-import { decideConnect, decideHttp, type NetworkPolicy } from "../../../executor-host/egress/policy.ts";
+import { decideConnect, decideHttp, type NetworkPolicy, narrowed } from "../../../executor-host/egress/policy.ts";
 
 const upstreams = upstreamsFrom({
   ANTHROPIC_API_KEY: "k1",
@@ -149,5 +149,27 @@ describe("public addresses", () => {
     ...["", "localhost", "0x7f.1", "2130706433", "127.1", "1.1.1.1:80"],
   ])("%j is not", (address) => {
     expect(isPublicAddress(address)).toBe(false);
+  });
+});
+
+describe("an app's policy within the operator's", () => {
+  const list = (...hosts: string[]): NetworkPolicy => ({ mode: "allowlist", hosts });
+  test.each<[NetworkPolicy, NetworkPolicy, NetworkPolicy]>([
+    [{ mode: "open" }, { mode: "none" }, { mode: "none" }],
+    [{ mode: "none" }, { mode: "open" }, { mode: "none" }],
+    [{ mode: "open" }, { mode: "providers" }, { mode: "providers" }],
+    [list("a.example"), { mode: "providers" }, { mode: "providers" }],
+    [{ mode: "providers" }, { mode: "open" }, { mode: "providers" }],
+    [list("a.example"), { mode: "open" }, list("a.example")],
+    [{ mode: "open" }, list("b.example"), list("b.example")],
+    [list("a.example"), list("b.example"), { mode: "allowlist", hosts: ["a.example"], within: ["b.example"] }],
+  ])("%j within %j is %j", (app, operator, expected) => expect(narrowed(app, operator)).toEqual(expected));
+
+  test("two lists let through what stands on both", () => {
+    const both = narrowed(list("a.example", "b.example"), list("*.example"));
+    expect(decideConnect(both, "a.example:443")).toMatchObject({ kind: "tunnel" });
+    const apart = narrowed(list("a.example"), list("b.example"));
+    for (const host of ["a.example", "b.example"])
+      expect(decideConnect(apart, `${host}:443`)).toMatchObject({ rule: "not_listed" });
   });
 });
