@@ -1,7 +1,8 @@
 /** What the Worker is given: bindings of wrangler.toml, and secrets that have no default (R-1.11). */
 import { type Rejection, reject } from "#protocol/objects.ts";
+import { type S3Variables, s3Settings } from "./store/s3-settings.ts";
 
-export type Env = {
+export type Env = S3Variables & {
   DB: D1Database;
   STORE: R2Bucket;
   ASSETS: Fetcher;
@@ -25,16 +26,19 @@ const MIN_SECRET_CHARS = 32;
 const SAMPLE = /change.?me|example|placeholder|your.?secret|insecure|password|0123456789abcdef0123456789abcdef/i;
 
 /**
- * Checks that every secret is there and can be one.
+ * Checks that every secret is there and can be one, and that the variables of a store of one's own are complete.
  * @returns undefined, or the refusal `misconfigured` that every route then answers; it names the variable, not its value
  */
-export function requireSecrets(env: Partial<Record<(typeof SECRET_NAMES)[number], unknown>>): Rejection | undefined {
+export function requireSecrets(
+  env: Partial<Record<(typeof SECRET_NAMES)[number], unknown>> & S3Variables,
+): Rejection | undefined {
   const seen = new Set<string>();
   for (const name of SECRET_NAMES) {
     const problem = secretProblem(env[name], seen);
     if (problem) return reject("misconfigured", `${name} ${problem}. Set it and start again.`, { variable: name });
   }
-  return undefined;
+  const s3 = s3Settings(env);
+  return s3 !== undefined && "ok" in s3 ? s3 : undefined;
 }
 
 function secretProblem(value: unknown, seen: Set<string>): string | undefined {

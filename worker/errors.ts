@@ -7,6 +7,8 @@
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { type Rejection, type Result, reject } from "#protocol/objects.ts";
 import type { Logger } from "./log.ts";
+import { StoreDamage } from "./store/frames.ts";
+import { StoreUnavailable } from "./store/object-store.ts";
 
 /** The status of every refusal that is not the default 422 ("well-formed, but refused"). */
 const STATUS = {
@@ -39,6 +41,7 @@ const STATUS = {
   stale_epoch: 409,
   stale: 409,
   no_lease: 409,
+  not_direct: 409,
   sign_in_link_used: 410,
   sign_in_link_expired: 410,
   join_token_used: 410,
@@ -53,9 +56,11 @@ const STATUS = {
   queue_full: 429,
   rate_limited: 429,
   internal: 500,
+  store_damaged: 500,
   misconfigured: 503,
   unavailable: 503,
   overloaded: 503,
+  store_unavailable: 503,
 } as const satisfies Record<string, ContentfulStatusCode>;
 
 export function statusOf(reason: string): ContentfulStatusCode {
@@ -110,6 +115,20 @@ export function rejectionOf(c: { var: { log: Logger; traceId: string } }, error:
   if (unavailable) {
     log.warn("object_unavailable", { error });
     return unavailable;
+  }
+  if (error instanceof StoreUnavailable) {
+    log.warn("store_unavailable", { error });
+    return reject(
+      "store_unavailable",
+      "The store of files does not answer as it should; nothing was changed. Try again.",
+    );
+  }
+  if (error instanceof StoreDamage) {
+    log.error("store_damaged", { error });
+    return reject(
+      "store_damaged",
+      `What the store holds is not what was saved, so nothing of it is given out. Trace id: ${traceId}`,
+    );
   }
   log.error("defect", { error, stack: error instanceof Error ? error.stack : undefined });
   return reject("internal", `Something went wrong here. Trace id: ${traceId}`, { traceId });

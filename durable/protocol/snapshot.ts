@@ -13,6 +13,7 @@
  * changes the lines of what was edited and no others, and the next manifest travels as a small delta (manifest-text.ts).
  */
 import { z } from "zod";
+import { LIMITS } from "./limits.ts";
 import { FRAME_BYTES, isSafePath, SNAPSHOT_LIMITS } from "./snapshot-limits.ts";
 
 export { AGENT_FOLDER, FRAME_BYTES, isSafePath, PACK_BYTES } from "./snapshot-limits.ts";
@@ -112,7 +113,25 @@ export type Manifest = z.infer<typeof manifestSchema>;
 
 /** POST {storeUrl}/packs/missing → the hashes that have to be uploaded. */
 export const missingRequest = z.object({ packs: z.array(sha256).max(SNAPSHOT_LIMITS.packs) });
-export const missingResponse = z.object({ missing: z.array(sha256) });
+export const missingResponse = z.object({
+  missing: z.array(sha256),
+  /** Packs may go straight to the store: ask for a presigned request. */
+  direct: z.boolean().optional(),
+});
+/**
+ * POST {storeUrl}/packs/:hash/upload → a request that stores exactly these bytes, once; to be made as it is, with nothing added.
+ * 409 not_direct: send it here. The store answers 200, or 412 when the pack is there already.
+ */
+export const uploadRequest = z.object({ length: size.min(1).max(LIMITS.packBytes) });
+export const presignedSchema = z.object({
+  url: z.url(),
+  headers: z.record(z.string(), z.string()),
+  /** Milliseconds since 1970, by the edge's clock. */
+  expiresAt: z.number(),
+});
+export type Presigned = z.infer<typeof presignedSchema>;
+/** In `Accept` of GET {storeUrl}/packs/:hash: a presigned request is as good as the bytes. It takes ranges. */
+export const PRESIGNED_TYPE = "application/vnd.gantry.presigned+json";
 // PUT {storeUrl}/packs/:hash            the pack's bytes with Content-Length; 201, or 200 when it was already there;
 //                                       422 pack_corrupt when the hash differs, 413 too_large
 // GET {storeUrl}/packs/:hash            the pack's bytes (one range)

@@ -1,19 +1,31 @@
 /**
  * The store over HTTP (durable/protocol/snapshot.ts says the routes). Every request may be sent twice: packs and snapshots
  * are named by their content, so a lost answer costs one more request and nothing else.
+ *
+ * Where the edge offers it, packs go straight to the store with presigned requests; each try asks for a new one. A host that
+ * cannot reach the store, or a store that keeps failing, makes the last tries go through the edge.
  */
 import { randomBytes } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
 import { LIMITS } from "#protocol/limits.ts";
-import { commitResponse, missingResponse } from "#protocol/snapshot.ts";
+import {
+  commitResponse,
+  missingResponse,
+  PRESIGNED_TYPE,
+  type Presigned,
+  presignedSchema,
+} from "#protocol/snapshot.ts";
 import { type StoreAccess, StoreError } from "./port.ts";
 import { sha256 } from "./read-content.ts";
 
 const ATTEMPTS = 5;
+const DIRECT_ATTEMPTS = 3;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 /** A 32 MiB pack on a line of 2 Mbit/s takes 135 s. */
 const REQUEST_MS = 180_000;
+
+const JSON_TYPE = { "content-type": "application/json" };
 
 export type StoreTools = { sleep: (ms: number) => Promise<void>; random: () => number };
 export const realTools: StoreTools = {
@@ -36,6 +48,8 @@ export class StoreClient {
   readonly #signal: AbortSignal | undefined;
   readonly #traceId: string;
   readonly #tools: StoreTools;
+  /** Whether packs may be sent straight to the store; the edge says so with the missing ones. */
+  #direct = false;
 
   /** Throws TypeError when `store.url` is not a whole URL. */
   constructor(input: { store: StoreAccess; signal?: AbortSignal; traceId: string }, tools: StoreTools = realTools) {
@@ -49,22 +63,29 @@ export class StoreClient {
 
   /** Which of these packs the store lacks. */
   async missing(packs: readonly string[]): Promise<string[]> {
-    const headers = { "content-type": "application/json" };
-    const request = { method: "POST", path: "/packs/missing", headers, body: JSON.stringify({ packs }) };
-    return this.#send(request, async (response) => missingResponse.parse(await response.json()).missing);
+    const request = { method: "POST", path: "/packs/missing", headers: JSON_TYPE, body: JSON.stringify({ packs }) };
+    const answer = await this.#send(request, async (response) => missingResponse.parse(await response.json()));
+    this.#direct = answer.direct === true;
+    return answer.missing;
   }
 
   /** Resolves when the store has confirmed the pack. */
   async putPack(hash: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const headers = { "content-type": "application/octet-stream" };
-    await this.#send({ method: "PUT", path: `/packs/${hash}`, headers, body: bytes }, async (response) => {
-      await response.arrayBuffer();
+    const through = { method: "PUT", path: `/packs/${hash}`, headers, body: bytes };
+    const body = JSON.stringify({ length: bytes.length });
+    const presign = { method: "POST", path: `/packs/${hash}/upload`, headers: JSON_TYPE, body };
+    await this.#try(async (attempt) => {
+      if (!this.#direct || attempt > DIRECT_ATTEMPTS) return await (await this.#ask(through)).arrayBuffer();
+      const presigned = presignedSchema.parse(await (await this.#ask(presign)).json());
+      // 412: it is there already. Whether as it should be, the commit finds out.
+      return await (await this.#askStore(presigned, { method: "PUT", body: bytes }, [200, 412])).arrayBuffer();
     });
   }
 
   /** A whole pack, checked against its name. */
   async getPack(hash: string, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#send({ method: "GET", path: `/packs/${hash}` }, async (response) => {
+    return this.#getPack(hash, {}, 200, async (response) => {
       const bytes = await readAtMost(response, length);
       if (bytes.length !== length || sha256(bytes) !== hash) throw new Damaged(`pack ${hash} came back damaged`);
       return bytes;
@@ -74,11 +95,27 @@ export class StoreClient {
   /** A part of a pack; its content is for the caller to check. */
   async getRange(hash: string, { offset, length }: ByteRange): Promise<Uint8Array<ArrayBuffer>> {
     const headers = { range: `bytes=${offset}-${offset + length - 1}` };
-    return this.#send({ method: "GET", path: `/packs/${hash}`, headers }, async (response) => {
+    return this.#getPack(hash, headers, 206, async (response) => {
       if (response.status !== 206) throw new Damaged(`a range of pack ${hash} was answered with ${response.status}`);
       const bytes = await readAtMost(response, length);
       if (bytes.length !== length) throw new Damaged(`a range of pack ${hash} came back short`);
       return bytes;
+    });
+  }
+
+  /** From the store itself where the edge hands out a presigned request instead of the bytes. */
+  async #getPack<T>(
+    hash: string,
+    headers: Record<string, string>,
+    status: number,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
+    return this.#try(async (attempt) => {
+      const accept = attempt > DIRECT_ATTEMPTS ? "application/octet-stream" : `${PRESIGNED_TYPE}, */*;q=0.9`;
+      const response = await this.#ask({ method: "GET", path: `/packs/${hash}`, headers: { ...headers, accept } });
+      if (!response.headers.get("content-type")?.startsWith(PRESIGNED_TYPE)) return read(response);
+      const presigned = presignedSchema.parse(await response.json());
+      return read(await this.#askStore(presigned, { method: "GET", headers }, [status]));
     });
   }
 
@@ -101,12 +138,15 @@ export class StoreClient {
   }
 
   async #send<T>(request: Request, read: (response: Response) => Promise<T>): Promise<T> {
+    return this.#try(async () => read(await this.#ask(request)));
+  }
+
+  /** Calls `ask` until it succeeds, fails for good, or has failed ATTEMPTS times. Throws StoreError or the signal's reason. */
+  async #try<T>(ask: (attempt: number) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       this.#signal?.throwIfAborted();
       try {
-        const response = await this.#fetch(request);
-        if (!response.ok) throw await refusal(response);
-        return await read(response);
+        return await ask(attempt);
       } catch (error) {
         this.#signal?.throwIfAborted();
         const failure = failureOf(error, attempt);
@@ -117,19 +157,43 @@ export class StoreClient {
     }
   }
 
+  /** One request to the edge. Throws StoreError for a refusal. */
+  async #ask(request: Request): Promise<Response> {
+    const response = await this.#fetch(request);
+    if (!response.ok) throw await refusal(response);
+    return response;
+  }
+
+  /** A presigned request, as it is: without our token, without a trace. Whatever goes wrong, another one may do. */
+  async #askStore(presigned: Presigned, init: RequestInit, expected: readonly number[]): Promise<Response> {
+    const { "content-length": _byFetch, ...signed } = presigned.headers;
+    const headers = { ...signed, ...(init.headers as Record<string, string>) };
+    const response = await (this.#access.fetch ?? fetch)(presigned.url, { ...this.#limits(), ...init, headers });
+    if (expected.includes(response.status)) return response;
+    await response.body?.cancel();
+    const message = `the store answered ${response.status} to a presigned request`;
+    throw new StoreError(response.status === 404 ? "not_found" : "store_unreachable", message, response.status !== 404);
+  }
+
   #fetch({ method, path, query, headers, body }: Request): Promise<Response> {
     const url = new URL(this.#access.url + path);
     url.search = new URLSearchParams({ epoch: String(this.#access.epoch), ...query }).toString();
-    const timeout = AbortSignal.timeout(REQUEST_MS);
     const init: RequestInit = {
+      ...this.#limits(),
       method,
       headers: { ...headers, authorization: `Bearer ${this.#access.token()}`, ...traceparent(this.#traceId) },
+    };
+    if (body !== undefined) init.body = body;
+    return (this.#access.fetch ?? fetch)(url, init);
+  }
+
+  #limits(): RequestInit {
+    const timeout = AbortSignal.timeout(REQUEST_MS);
+    return {
       signal: this.#signal === undefined ? timeout : AbortSignal.any([this.#signal, timeout]),
       // Following one would carry the token to wherever it points.
       redirect: "error",
     };
-    if (body !== undefined) init.body = body;
-    return (this.#access.fetch ?? fetch)(url, init);
   }
 }
 

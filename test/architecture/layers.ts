@@ -83,7 +83,17 @@ export const LAYERS: Record<Layer, Row> = {
   },
   worker: {
     files: ["protocol", "worker", "schema"],
-    packages: [/^hono$/, /^hono-openapi$/, /^@hono\//, /^drizzle-orm$/, /^jose$/, /^fflate$/, workerdNode, zod],
+    packages: [
+      /^hono$/,
+      /^hono-openapi$/,
+      /^@hono\//,
+      /^drizzle-orm$/,
+      /^jose$/,
+      /^fflate$/,
+      /^@aws-sdk\/(client-s3|s3-request-presigner)$/,
+      workerdNode,
+      zod,
+    ],
     types: { files: ["shell"], packages: [/^@cloudflare\/workers-types$/, /^ai$/] },
     instead: "objects are called through the RPC types in #protocol/objects.ts",
   },

@@ -5,7 +5,7 @@ import { refuse, unwrap } from "../errors.ts";
 import { sessionObject } from "../objects.ts";
 import type { Shelf } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import { r2Store } from "../store/r2.ts";
+import { openStore } from "../store/open-store.ts";
 
 /** @throws Refused `not_found`, `gone` */
 export async function openShelf(
@@ -16,7 +16,7 @@ export async function openShelf(
   c.set("log", c.var.log.with({ sessionId }));
   const { view } = unwrap(await sessionObject(c.env, organizationId, sessionId).view());
   if (view.deleted) refuse("gone", "this session was deleted");
-  return { store: r2Store(c.env.STORE), shelf: { organizationId, sessionId }, view };
+  return { store: await openStore(c.env), shelf: { organizationId, sessionId }, view };
 }
 
 /** @throws Refused `snapshot_not_found` */

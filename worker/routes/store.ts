@@ -1,19 +1,29 @@
 /**
  * The store as hosts see it (durable/protocol/snapshot.ts). Each request asks the session whether this host may, under the
- * epoch that it names; the bytes then pass straight between the host and R2.
+ * epoch that it names. Packs then pass through here, or straight between the host and the store (presigned); what is in a
+ * manifest always passes here, is checked here, and is committed under the epoch.
  */
 import { Hono } from "hono";
 import { z } from "zod";
 import { sessionIdSchema } from "#protocol/ids.ts";
 import { LIMITS } from "#protocol/limits.ts";
-import { commitResponse, contentHashSchema, missingRequest, missingResponse } from "#protocol/snapshot.ts";
+import {
+  commitResponse,
+  contentHashSchema,
+  missingRequest,
+  missingResponse,
+  PRESIGNED_TYPE,
+  presignedSchema,
+  uploadRequest,
+} from "#protocol/snapshot.ts";
 import { allow } from "../auth/allow.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { describe } from "../describe.ts";
 import { Refused, refuse, unwrap } from "../errors.ts";
 import { type SessionStub, sessionObject } from "../objects.ts";
 import { packKey, type Shelf, snapshotKey } from "../store/keys.ts";
-import { r2Store } from "../store/r2.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+import { openStore } from "../store/open-store.ts";
 import { parseRange } from "../store/range.ts";
 import { missingPacks, putPack, putSnapshot } from "../store/receive.ts";
 import { jsonBody, params, query } from "../validate.ts";
@@ -45,8 +55,28 @@ export const storeRoutes = new Hono<AppEnv>()
     query(epochQuery),
     jsonBody(missingRequest),
     async (c) => {
-      const { shelf } = await enter(c, c.req.valid("param").sessionId, c.req.valid("query").epoch);
-      return c.json({ missing: await missingPacks(r2Store(c.env.STORE), shelf, c.req.valid("json").packs) });
+      const { shelf, store } = await enter(c, c.req.valid("param").sessionId, c.req.valid("query").epoch);
+      const missing = await missingPacks(store, shelf, c.req.valid("json").packs);
+      return c.json({ missing, ...(store.direct === undefined ? {} : { direct: true }) });
+    },
+  )
+  .post(
+    "/:sessionId/packs/:hash/upload",
+    describe({
+      summary: "A presigned request that stores this pack, where hosts reach the store themselves",
+      tag: "hosts",
+      answers: { 200: { description: "make it within a minute", schema: presignedSchema } },
+      refusals: [404, 409, 422],
+    }),
+    allow("host.link"),
+    params(objectPath),
+    query(epochQuery),
+    jsonBody(uploadRequest),
+    async (c) => {
+      const { sessionId, hash } = c.req.valid("param");
+      const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
+      if (store.direct === undefined) return refuse("not_direct", "Packs of this store are sent to this address.");
+      return c.json(await store.direct.presignPut(packKey(shelf, hash), c.req.valid("json").length, hash));
     },
   )
   .put(
@@ -65,9 +95,8 @@ export const storeRoutes = new Hono<AppEnv>()
     query(epochQuery),
     async (c) => {
       const { sessionId, hash } = c.req.valid("param");
-      const { shelf } = await enter(c, sessionId, c.req.valid("query").epoch);
-      const body = boundedBody(c, LIMITS.packBytes);
-      const outcome = await putPack(r2Store(c.env.STORE), shelf, hash, body);
+      const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const outcome = await putPack(store, shelf, hash, boundedBody(c, LIMITS.packBytes));
       if (outcome === "corrupt") return refuse("pack_corrupt", "the bytes are not those that the name says");
       return c.json({ stored: outcome === "stored" }, outcome === "stored" ? 201 : 200);
     },
@@ -85,9 +114,10 @@ export const storeRoutes = new Hono<AppEnv>()
     query(epochQuery),
     async (c) => {
       const { sessionId, hash } = c.req.valid("param");
-      const { shelf } = await enter(c, sessionId, c.req.valid("query").epoch);
-      const store = r2Store(c.env.STORE);
+      const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
       const key = packKey(shelf, hash);
+      if (store.direct !== undefined && c.req.header("accept")?.includes(PRESIGNED_TYPE))
+        return c.json(await store.direct.presignGet(key), 200, { "content-type": PRESIGNED_TYPE });
       const length = (await store.head(key))?.length;
       if (length === undefined) return refuse("not_found", "there is no such pack");
       const range = parseRange(c.req.header("range"), length);
@@ -116,10 +146,10 @@ export const storeRoutes = new Hono<AppEnv>()
     query(commitQuery),
     async (c) => {
       const { epoch, bytesSent, base, durationMs } = c.req.valid("query");
-      const { shelf, session, hostId } = await enter(c, c.req.valid("param").sessionId, epoch);
+      const { shelf, store, session, hostId } = await enter(c, c.req.valid("param").sessionId, epoch);
       boundedBody(c, MANIFEST_UPLOAD_BYTES);
       const body = new Uint8Array(await c.req.arrayBuffer());
-      const put = await putSnapshot(r2Store(c.env.STORE), shelf, { body, ...(base === undefined ? {} : { base }) });
+      const put = await putSnapshot(store, shelf, { body, ...(base === undefined ? {} : { base }) });
       if (!put.ok) {
         // These two ask for another request, they do not say that this one was wrong.
         if (put.reason === "packs_missing" || put.reason === "base_unknown") return c.json(put, 409);
@@ -152,8 +182,8 @@ export const storeRoutes = new Hono<AppEnv>()
     query(epochQuery),
     async (c) => {
       const { sessionId, hash } = c.req.valid("param");
-      const { shelf } = await enter(c, sessionId, c.req.valid("query").epoch);
-      const object = await r2Store(c.env.STORE).get(snapshotKey(shelf, hash));
+      const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const object = await store.get(snapshotKey(shelf, hash));
       if (object === undefined) return refuse("not_found", "there is no such snapshot");
       const headers = { "content-type": "application/zstd", "content-length": String(object.length) };
       return new Response(object.body, { headers });
@@ -168,20 +198,20 @@ async function enter(
   c: AppContext,
   sessionId: string,
   epoch: number | undefined,
-): Promise<{ shelf: Shelf; session: SessionStub; hostId: string }> {
+): Promise<{ shelf: Shelf; store: ObjectStore; session: SessionStub; hostId: string }> {
   const { organizationId, id: hostId } = c.var.principal;
   c.set("log", c.var.log.with({ sessionId }));
   const session = sessionObject(c.env, organizationId, sessionId);
   unwrap(await session.mayAccessStore(hostId, epoch));
-  return { shelf: { organizationId, sessionId }, session, hostId };
+  return { shelf: { organizationId, sessionId }, store: await openStore(c.env), session, hostId };
 }
 
-/** The request's body, of a length that is said and not too much; R2 takes no other. */
-function boundedBody(c: AppContext, maxBytes: number): ReadableStream {
+/** The request's body, of a length that is said and not too much; no store takes another. */
+function boundedBody(c: AppContext, maxBytes: number): { stream: ReadableStream; length: number } {
   const length = Number(c.req.header("content-length") ?? Number.NaN);
   if (!Number.isSafeInteger(length) || c.req.raw.body === null) refuse("malformed", "send a body with Content-Length");
   if (length > maxBytes) refuse("body_too_large", `at most ${maxBytes} bytes`);
-  return c.req.raw.body!;
+  return { stream: c.req.raw.body!, length };
 }
 
 export function unsatisfiable(size: number): Response {

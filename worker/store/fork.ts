@@ -2,18 +2,17 @@
  * A snapshot of one session as the first one of another. The packs are copied inside the store, so that both sessions own
  * all that they need and no key ever reaches into another session's shelf (durable/decisions/0008).
  */
-import { zstdCompressSync } from "node:zlib";
 import { chunksOf } from "#protocol/manifest-check.ts";
 import { readManifest } from "#protocol/manifest-read.ts";
 import { encodeManifest } from "#protocol/manifest-text.ts";
 import { type Rejection, reject } from "#protocol/objects.ts";
 import type { Manifest, SnapshotPack } from "#protocol/snapshot.ts";
 import { StoreDamage } from "./frames.ts";
-import { packKey, type Shelf, snapshotKey } from "./keys.ts";
+import { packKey, type Shelf } from "./keys.ts";
 import { sha256 } from "./manifest-bytes.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { loadManifestText } from "./read.ts";
-import { eachOf, sizes } from "./receive.ts";
+import { eachOf, putManifest, sizes } from "./receive.ts";
 
 const GiB = 1024 ** 3;
 /** A request may make 1,000 calls to the store, and a pack takes three; a copy runs at the speed of the store. */
@@ -51,7 +50,7 @@ export async function forkSnapshot(
   // Only now: a snapshot is there when everything that it points to is.
   const forked = encodeManifest(manifest);
   const id = sha256(forked);
-  await store.putIfAbsent(snapshotKey(to, id), zstdCompressSync(forked));
+  await putManifest(store, to, id, forked);
   return { ok: true, snapshotId: id, ...sizes(manifest) };
 }
 
@@ -67,7 +66,7 @@ async function copyPack(store: ObjectStore, from: Shelf, to: Shelf, pack: Snapsh
   const object = await store.get(packKey(from, pack.hash));
   if (object === undefined) return "gone";
   // The store compares the bytes with the name while it takes them in.
-  if ((await store.putIfAbsent(key, object.body, pack.hash)) === "corrupt")
+  if ((await store.putIfAbsent(key, { stream: object.body, length: pack.length }, pack.hash)) === "corrupt")
     throw new StoreDamage(`pack ${pack.hash} is damaged`, false);
   return "there";
 }

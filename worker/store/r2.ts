@@ -1,4 +1,13 @@
-import type { ByteRange, ObjectBody, ObjectStore, PutOutcome, StoredObject } from "./object-store.ts";
+import type {
+  ByteRange,
+  ListInput,
+  Listing,
+  ObjectBody,
+  ObjectStore,
+  PutBody,
+  PutOutcome,
+  StoredObject,
+} from "./object-store.ts";
 
 /** R2's code for "the checksum you specified did not match what we received"; the object is then not stored. */
 const BAD_DIGEST = "(10037)";
@@ -8,7 +17,9 @@ export function r2Store(bucket: R2Bucket): ObjectStore {
   return {
     async head(key): Promise<StoredObject | undefined> {
       const object = await bucket.head(key);
-      return object === null ? undefined : { length: object.size };
+      if (object === null) return undefined;
+      const sha256 = object.checksums.toJSON().sha256;
+      return { length: object.size, ...(sha256 === undefined ? {} : { sha256 }) };
     },
     async get(key, range?: ByteRange): Promise<ObjectBody | undefined> {
       const object = await bucket.get(key, range === undefined ? {} : { range });
@@ -18,9 +29,9 @@ export function r2Store(bucket: R2Bucket): ObjectStore {
       const body = object.body as unknown as ReadableStream<Uint8Array>;
       return { length, body, bytes: () => object.bytes() };
     },
-    async putIfAbsent(key, body, sha256): Promise<PutOutcome> {
+    async putIfAbsent(key, body: PutBody, sha256): Promise<PutOutcome> {
       const onlyIf = { etagDoesNotMatch: "*" };
-      const bytes = body as Uint8Array; // Or a stream; see above.
+      const bytes = ("stream" in body ? body.stream : body) as Uint8Array; // Or a stream; see above.
       try {
         const stored = await bucket.put(key, bytes, sha256 === undefined ? { onlyIf } : { onlyIf, sha256 });
         return stored === null ? "already_there" : "stored";
@@ -28,6 +39,21 @@ export function r2Store(bucket: R2Bucket): ObjectStore {
         if (error instanceof Error && error.message.includes(BAD_DIGEST)) return "corrupt";
         throw error;
       }
+    },
+    async list({ prefix, cursor, folders }: ListInput): Promise<Listing> {
+      const page = await bucket.list({
+        prefix,
+        ...(cursor === undefined ? {} : { cursor }),
+        ...(folders === true ? { delimiter: "/" } : {}),
+      });
+      return {
+        objects: page.objects.map(({ key, size, uploaded }) => ({ key, length: size, uploadedAt: uploaded.getTime() })),
+        folders: page.delimitedPrefixes,
+        ...(page.truncated ? { cursor: page.cursor } : {}),
+      };
+    },
+    async remove(key): Promise<void> {
+      await bucket.delete(key);
     },
   };
 }

@@ -14,6 +14,8 @@ import { zipEntries } from "../../../worker/store/zip.ts";
 const shelf = { organizationId: "org_1", sessionId: "ses_1" };
 const cache = new ManifestCache();
 
+const bodyOf = (request) => ({ stream: request.body, length: Number(request.headers.get("content-length")) });
+
 async function answer(request, bucket) {
   const store = r2Store(bucket);
   const url = new URL(request.url);
@@ -23,7 +25,7 @@ async function answer(request, bucket) {
     const { packs } = await request.json();
     return Response.json({ missing: await missingPacks(store, shelf, packs) });
   }
-  if (kind === "packs") return Response.json({ outcome: await putPack(store, shelf, name, request.body) });
+  if (kind === "packs") return Response.json({ outcome: await putPack(store, shelf, name, bodyOf(request)) });
   if (request.method === "POST") {
     const base = url.searchParams.get("base");
     const body = new Uint8Array(await request.arrayBuffer());

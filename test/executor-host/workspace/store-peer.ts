@@ -7,8 +7,11 @@ import { packKey, type Shelf, snapshotKey } from "../../../worker/store/keys.ts"
 import { sha256 } from "../../../worker/store/manifest-bytes.ts";
 import type {
   ByteRange,
+  ListInput,
+  Listing,
   ObjectBody,
   ObjectStore,
+  PutBody,
   PutOutcome,
   StoredObject,
 } from "../../../worker/store/object-store.ts";
@@ -17,6 +20,9 @@ import { missingPacks, putPack, putSnapshot } from "../../../worker/store/receiv
 export class MemoryStore implements ObjectStore {
   readonly objects = new Map<string, Uint8Array<ArrayBuffer>>();
   readonly reads: { key: string; range?: ByteRange }[] = [];
+  readonly times = new Map<string, number>();
+  now = () => 0;
+  pageKeys = 1_000;
 
   async head(key: string): Promise<StoredObject | undefined> {
     const bytes = this.objects.get(key);
@@ -31,12 +37,35 @@ export class MemoryStore implements ObjectStore {
     return { length: bytes.length, body: new Response(bytes).body!, bytes: async () => bytes };
   }
 
-  async putIfAbsent(key: string, body: ReadableStream | Uint8Array, hash?: string): Promise<PutOutcome> {
-    const bytes = new Uint8Array(await new Response(body as BodyInit).arrayBuffer());
+  async putIfAbsent(key: string, body: PutBody, hash?: string): Promise<PutOutcome> {
+    const content = "stream" in body ? body.stream : body;
+    const bytes = new Uint8Array(await new Response(content as BodyInit).arrayBuffer());
     if (hash !== undefined && sha256(bytes) !== hash) return "corrupt";
     if (this.objects.has(key)) return "already_there";
     this.objects.set(key, bytes);
+    this.times.set(key, this.now());
     return "stored";
+  }
+
+  async list({ prefix, cursor = "", folders = false }: ListInput): Promise<Listing> {
+    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+    const folderOf = (key: string) => /^[^/]*\//.exec(key.slice(prefix.length))?.[0];
+    const named = new Set(folders ? keys.flatMap((key) => folderOf(key) ?? []) : []);
+    const listed = keys.filter((key) => key > cursor && !(folders && folderOf(key)));
+    const page = listed.slice(0, this.pageKeys);
+    return {
+      objects: page.map((key) => ({
+        key,
+        length: this.objects.get(key)!.length,
+        uploadedAt: this.times.get(key) ?? 0,
+      })),
+      folders: cursor === "" ? [...named].map((name) => prefix + name) : [],
+      ...(listed.length > page.length ? { cursor: page.at(-1)! } : {}),
+    };
+  }
+
+  async remove(key: string): Promise<void> {
+    this.objects.delete(key);
   }
 }
 
