@@ -170,18 +170,12 @@ export class S3Peer {
   #list(query: URLSearchParams): Answer {
     const prefix = query.get("prefix") ?? "";
     const after = query.get("continuation-token") ?? "";
-    const names = new Set<string>();
-    for (const key of [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort()) {
-      const slash = query.get("delimiter") === "/" ? key.indexOf("/", prefix.length) : -1;
-      names.add(slash === -1 ? key : key.slice(0, slash + 1));
-    }
-    const left = [...names].filter((name) => name > after);
+    const left = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
     const page = left.slice(0, PAGE);
-    const items = page.map((name) => {
-      const object = this.objects.get(name);
-      if (object === undefined) return `<CommonPrefixes><Prefix>${xml(name)}</Prefix></CommonPrefixes>`;
-      const at = new Date(object.at).toISOString();
-      return `<Contents><Key>${xml(name)}</Key><LastModified>${at}</LastModified><Size>${object.bytes.length}</Size></Contents>`;
+    const items = page.map((key) => {
+      const { at, bytes } = this.objects.get(key)!;
+      const time = new Date(at).toISOString();
+      return `<Contents><Key>${xml(key)}</Key><LastModified>${time}</LastModified><Size>${bytes.length}</Size></Contents>`;
     });
     const more = left.length > page.length;
     const next = more ? `<NextContinuationToken>${xml(page.at(-1) ?? "")}</NextContinuationToken>` : "";

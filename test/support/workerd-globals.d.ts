@@ -5,10 +5,7 @@
 import type * as workers from "@cloudflare/workers-types";
 
 type R2Part = { key: string; size: number; uploaded: Date; checksums: { toJSON(): { sha256?: string } } };
-type R2Page = { objects: R2Part[]; delimitedPrefixes: string[] } & (
-  | { truncated: true; cursor: string }
-  | { truncated: false }
-);
+type R2Page = { objects: R2Part[] } & ({ truncated: true; cursor: string } | { truncated: false });
 type R2Body = R2Part & { body: ReadableStream<Uint8Array<ArrayBuffer>>; bytes(): Promise<Uint8Array<ArrayBuffer>> };
 
 declare global {

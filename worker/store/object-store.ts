@@ -8,9 +8,8 @@ export type ListedObject = { key: string; length: number; uploadedAt: number };
 export type ByteRange = { offset: number; length: number };
 export type ObjectBody = { length: number; body: ReadableStream<Uint8Array>; bytes(): Promise<Uint8Array> };
 export type PutOutcome = "stored" | "already_there" | "corrupt";
-/** `folders`: the names up to the next "/" after the prefix, whole, when they were asked for instead of what is in them. */
-export type Listing = { objects: ListedObject[]; folders: string[]; cursor?: string };
-export type ListInput = { prefix: string; cursor?: string; folders?: boolean };
+export type Listing = { objects: ListedObject[]; cursor?: string };
+export type ListInput = { prefix: string; cursor?: string };
 
 export interface ObjectStore {
   head(key: string): Promise<StoredObject | undefined>;

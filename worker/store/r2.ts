@@ -40,15 +40,10 @@ export function r2Store(bucket: R2Bucket): ObjectStore {
         throw error;
       }
     },
-    async list({ prefix, cursor, folders }: ListInput): Promise<Listing> {
-      const page = await bucket.list({
-        prefix,
-        ...(cursor === undefined ? {} : { cursor }),
-        ...(folders === true ? { delimiter: "/" } : {}),
-      });
+    async list({ prefix, cursor }: ListInput): Promise<Listing> {
+      const page = await bucket.list({ prefix, ...(cursor === undefined ? {} : { cursor }) });
       return {
         objects: page.objects.map(({ key, size, uploaded }) => ({ key, length: size, uploadedAt: uploaded.getTime() })),
-        folders: page.delimitedPrefixes,
         ...(page.truncated ? { cursor: page.cursor } : {}),
       };
     },

@@ -10,11 +10,10 @@ export function readListing(xml: string): Listing {
     length: Number(field(block, "Size")),
     uploadedAt: Date.parse(field(block, "LastModified")),
   }));
-  const folders = blocks(xml, "CommonPrefixes").map((block) => field(block, "Prefix"));
   if (objects.some(({ length, uploadedAt }) => !Number.isSafeInteger(length) || Number.isNaN(uploadedAt)))
     throw new StoreUnavailable("the store's listing is not understood");
   const more = /<IsTruncated>true<\/IsTruncated>/.test(xml);
-  return { objects, folders, ...(more ? { cursor: field(xml, "NextContinuationToken") } : {}) };
+  return { objects, ...(more ? { cursor: field(xml, "NextContinuationToken") } : {}) };
 }
 
 function blocks(xml: string, name: string): string[] {

@@ -178,12 +178,11 @@ export function s3Store(settings: S3Settings, tools = realTools): ObjectStore & 
       return "stream" in body ? put(body.stream) : retried(() => put(body as Uint8Array<ArrayBuffer>));
     },
 
-    list({ prefix, cursor, folders }: ListInput): Promise<Listing> {
+    list({ prefix, cursor }: ListInput): Promise<Listing> {
       const command = new ListObjectsV2Command({
         Bucket,
         Prefix: prefix,
         ...(cursor === undefined ? {} : { ContinuationToken: cursor }),
-        ...(folders === true ? { Delimiter: "/" } : {}),
       });
       return retried(async () => {
         const sign = (how: Signing) => getSignedUrl(client, command, how);

@@ -47,20 +47,16 @@ export class MemoryStore implements ObjectStore {
     return "stored";
   }
 
-  async list({ prefix, cursor = "", folders = false }: ListInput): Promise<Listing> {
-    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
-    const folderOf = (key: string) => /^[^/]*\//.exec(key.slice(prefix.length))?.[0];
-    const named = new Set(folders ? keys.flatMap((key) => folderOf(key) ?? []) : []);
-    const listed = keys.filter((key) => key > cursor && !(folders && folderOf(key)));
-    const page = listed.slice(0, this.pageKeys);
+  async list({ prefix, cursor = "" }: ListInput): Promise<Listing> {
+    const left = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > cursor).sort();
+    const page = left.slice(0, this.pageKeys);
     return {
       objects: page.map((key) => ({
         key,
         length: this.objects.get(key)!.length,
         uploadedAt: this.times.get(key) ?? 0,
       })),
-      folders: cursor === "" ? [...named].map((name) => prefix + name) : [],
-      ...(listed.length > page.length ? { cursor: page.at(-1)! } : {}),
+      ...(left.length > page.length ? { cursor: page.at(-1)! } : {}),
     };
   }
 

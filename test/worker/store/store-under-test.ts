@@ -65,7 +65,7 @@ export class StoreUnderTest {
   }
 
   head = (key: string) => this.#json<StoredObject | null>("head", { key });
-  list = (params: { prefix: string; cursor?: string; folders?: "1" }) => this.#json<Listing>("list", params);
+  list = (params: { prefix: string; cursor?: string }) => this.#json<Listing>("list", params);
   remove = (key: string) => this.#json<null>("remove", { key });
   presign = (params: { key: string; length?: string; sha256?: string }) =>
     this.#json<PresignedRequest | null>("presign", params);

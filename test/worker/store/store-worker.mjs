@@ -25,7 +25,7 @@ async function answer(request, env) {
       return Response.json(await store.putIfAbsent(key, body, sha256));
     }
     case "/list":
-      return Response.json(await store.list({ prefix, cursor, folders: url.searchParams.has("folders") }));
+      return Response.json(await store.list({ prefix, cursor }));
     case "/remove":
       return Response.json((await store.remove(key)) ?? null);
     case "/presign":
