@@ -1,13 +1,11 @@
 /** A pool's Durable Object: a shell. It identifies who speaks and hands the words over; fleet.ts does the rest. */
-import { createHash, randomBytes } from "node:crypto";
 import type { HostRecord } from "#protocol/http.ts";
 import { objectName } from "#protocol/ids.ts";
 import { TIMES } from "#protocol/limits.ts";
 import {
-  type FleetLease,
-  type FleetQueueEntry,
   type FleetRpc,
   type LeaseAnswer,
+  type LeaseGrant,
   type LeaseRequest,
   type RegisterHost,
   type Result,
@@ -24,6 +22,7 @@ import { FleetStore } from "./fleet-store.ts";
 import { hostRecords } from "./host-records.ts";
 import { type Care, PoolCare } from "./pool-care.ts";
 import { tellSessions } from "./session-calls.ts";
+import { mintTicket, refuseUpgrade } from "./tickets.ts";
 
 const AUTH_DEADLINE = "auth";
 
@@ -76,10 +75,7 @@ export class FleetObject extends PoolCare implements FleetRpc {
 
   async mintTicket(hostId: string): Promise<Result<{ ticket: string }>> {
     if (!this.#store.host(hostId)) return noSuchHost();
-    const ticket = randomBytes(24).toString("base64url");
-    const now = Date.now();
-    this.#store.addTicket(hash(ticket), hostId, now + TIMES.ticketMs, now);
-    return { ok: true, ticket };
+    return { ok: true, ticket: mintTicket(this.#store, hostId, Date.now()) };
   }
 
   async hosts(): Promise<HostRecord[]> {
@@ -122,18 +118,16 @@ export class FleetObject extends PoolCare implements FleetRpc {
     return { ok: true };
   }
 
-  async confirmLease(input: { sessionId: string; hostId: string; epoch: number }): Promise<Result<object>> {
+  async confirmLease(input: {
+    sessionId: string;
+    hostId: string;
+    epoch: number;
+  }): Promise<Result<Partial<LeaseGrant>>> {
     const held = this.#fleet.confirm(input.hostId, input.sessionId, input.epoch);
     this.ctx.waitUntil(this.#chores.settle());
-    return held ? { ok: true } : reject("stale_epoch", "This pool has given no such lease.");
-  }
-
-  async queue(): Promise<{ entries: FleetQueueEntry[]; leases: FleetLease[] }> {
-    const entries = this.#store.queue.list().map(({ request, attempts, enqueuedAt, waitingFor }, index) => {
-      const { runId, sessionId, provider } = request;
-      return { runId, sessionId, provider, position: index + 1, attempts, enqueuedAt, waitingFor };
-    });
-    return { entries, leases: this.#store.leases() };
+    return held
+      ? { ok: true, ...this.#fleet.grant(input.hostId, input.epoch) }
+      : reject("stale_epoch", "This pool has given no such lease.");
   }
 
   async drainQueue(): Promise<{ claimed: number; waiting: number }> {
@@ -147,15 +141,9 @@ export class FleetObject extends PoolCare implements FleetRpc {
   override async fetch(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const hostId = url.searchParams.get("hostId") ?? "";
-    const ticket = url.searchParams.get("ticket");
     const now = Date.now();
-    if (!this.#store.host(hostId)) {
-      return Response.json(reject("gone", "This host was removed. Join again."), { status: 410 });
-    }
-    if (ticket !== null && !this.#store.takeTicket(hash(ticket), hostId, now)) {
-      const why = "The ticket was used, has expired, or is not this host's. Ask for a new connection.";
-      return Response.json(reject("ticket_refused", why), { status: 403 });
-    }
+    const refused = refuseUpgrade(this.#store, hostId, url.searchParams.get("ticket"), now);
+    if (refused) return refused;
     const { 0: client, 1: server } = new WebSocketPair();
     this.#sockets.accept(server, hostId, now);
     this.#chores.deadlines.set(AUTH_DEADLINE, now + TIMES.authDeadlineMs);
@@ -191,7 +179,3 @@ export class FleetObject extends PoolCare implements FleetRpc {
 }
 
 const noSuchHost = () => reject("not_found", "This pool has no such host.");
-
-function hash(ticket: string): string {
-  return createHash("sha256").update(ticket).digest("base64url");
-}

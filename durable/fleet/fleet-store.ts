@@ -2,6 +2,7 @@
 import { type HostFacts, hostFactsSchema } from "#protocol/messages.ts";
 import type { FleetLease } from "#protocol/objects.ts";
 import { upgrade } from "../shell/schema.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import type { Candidate } from "./placement.ts";
 import { RunQueue } from "./run-queue.ts";
 import { FLEET_STEPS } from "./tables.ts";
@@ -20,12 +21,14 @@ export type LeaseRow = FleetLease & { runId: string };
 
 export class FleetStore {
   readonly queue: RunQueue;
+  readonly deadLetters: DeadLetters;
   readonly #sql: SqlStorage;
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
     upgrade(storage, "fleet", FLEET_STEPS);
     this.queue = new RunQueue(storage);
+    this.deadLetters = new DeadLetters(storage);
   }
 
   /* ── identity ── */

@@ -5,13 +5,14 @@
 
 import { TIMES } from "#protocol/limits.ts";
 import type { FromHostControl, HostFacts, ToHostControl } from "#protocol/messages.ts";
-import type { LeaseRequest } from "#protocol/objects.ts";
+import type { LeaseGrant, LeaseRequest } from "#protocol/objects.ts";
 import type { Deadlines } from "../shell/deadlines.ts";
 import type { Outbox } from "../shell/outbox.ts";
 import type { FleetStore, LeaseRow } from "./fleet-store.ts";
 import { leaseEndsAt } from "./host-liveness.ts";
 import { deadlineName, sessionKey } from "./names.ts";
 import { askForRoom, placeWaiting } from "./placing.ts";
+import { queueEntries } from "./queue-report.ts";
 
 export type FleetNeeds = {
   store: FleetStore;
@@ -60,9 +61,8 @@ export class Fleet {
       return {};
     }
     this.place();
-    const position = store.queue.list().findIndex((waiting) => waiting.request.runId === request.runId);
-    const waiting = store.queue.list()[position];
-    return waiting ? { position: position + 1, waitingFor: waiting.waitingFor } : {};
+    const entry = queueEntries(store).find(({ runId }) => runId === request.runId);
+    return entry ? { position: entry.position, waitingFor: entry.waitingFor } : {};
   }
 
   /** The host takes what it was offered; saying so twice is harmless. False when the lease is not its own. */
@@ -76,6 +76,10 @@ export class Fleet {
     deadlines.clear(deadlineName.offer(sessionId));
     this.#tellGranted({ ...lease, state: "held" });
     return true;
+  }
+
+  grant(hostId: string, epoch: number): LeaseGrant {
+    return { hostId, epoch, labels: this.#needs.store.host(hostId)?.facts?.labels ?? {} };
   }
 
   /** Whether a grant is still good: the news of it may have been long on its way. */
@@ -138,6 +142,7 @@ export class Fleet {
   }
 
   deadline(name: string): void {
+    if (name === deadlineName.retry) return void this.place();
     if (name === deadlineName.contention) return askForRoom(this.#needs);
     const [kind, id = ""] = name.split(":");
     if (kind === "offer") {
@@ -260,6 +265,6 @@ export class Fleet {
 
   #tellGranted(lease: LeaseRow): void {
     const { sessionId, hostId, epoch } = lease;
-    this.#needs.outbox.put(sessionKey.granted(sessionId), { hostId, epoch }, this.#needs.now());
+    this.#needs.outbox.put(sessionKey.granted(sessionId), this.grant(hostId, epoch), this.#needs.now());
   }
 }

@@ -2,6 +2,8 @@
 export const deadlineName = {
   /** Runs wait only for a free slot: time to ask idle workers to make room. */
   contention: "contention",
+  /** The time of a next attempt has come. */
+  retry: "retry",
   offer: (sessionId: string) => `offer:${sessionId}`,
   /** A refusal is not for ever: the host is asked again, with back-off. */
   reconsider: (hostId: string) => `reconsider:${hostId}`,

@@ -11,20 +11,24 @@ const ASK_FOR_ROOM_AGAIN_MS = 3_000;
 export function placeWaiting(needs: FleetNeeds): { claimed: number; waiting: number } {
   const { store, deadlines, outbox, now } = needs;
   const queue = store.queue.list();
-  const { offers, waits } = decide(needs);
+  const { offers, waits, nextAttemptAt } = decide(needs);
   for (const { request, hostId } of offers) {
     const { sessionId, runId, vmMode, traceId } = request;
     const epoch = store.nextEpoch(sessionId, request.lastEpoch);
     store.offer({ sessionId, hostId, epoch, runId, state: "offered", since: now() });
+    store.queue.tookTurn(request.requestedBy);
     deadlines.set(deadlineName.offer(sessionId), now() + TIMES.acceptDeadlineMs);
     const assignment = { sessionId, epoch, vmMode, ...needs.linkUrls(sessionId), traceId };
     needs.sendToHost(hostId, { type: "assign", assignment });
   }
-  for (const { runId, sessionId, waitingFor } of waits) {
+  for (const { runId, sessionId, waitingFor, why } of waits) {
     if (queue.find((waiting) => waiting.request.runId === runId)?.waitingFor === waitingFor) continue;
-    store.queue.waiting(runId, waitingFor);
+    store.queue.waiting(runId, waitingFor, why);
+    // Its session has set that time, and has said so.
+    if (why === "retry") continue;
     outbox.put(sessionKey.waiting(sessionId), { runId, waitingFor }, now());
   }
+  if (nextAttemptAt !== undefined) deadlines.set(deadlineName.retry, nextAttemptAt, "if-sooner");
   if (waits.some((wait) => wait.full)) deadlines.set(deadlineName.contention, now(), "if-sooner");
   return { claimed: offers.length, waiting: queue.length - offers.length };
 }
@@ -39,7 +43,8 @@ export function askForRoom(needs: FleetNeeds): void {
   deadlines.set(deadlineName.contention, now() + ASK_FOR_ROOM_AGAIN_MS);
 }
 
-function decide({ store, isConnected }: FleetNeeds): Placement {
+function decide({ store, isConnected, now }: FleetNeeds): Placement {
   const leased = new Set(store.leases().map((lease) => lease.sessionId));
-  return place(store.queue.list(), store.candidates(isConnected), leased);
+  const time = { now: now(), lastTurns: store.queue.lastTurns() };
+  return place(store.queue.list(), store.candidates(isConnected), leased, time);
 }

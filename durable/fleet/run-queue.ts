@@ -1,6 +1,9 @@
 /** The runs of a pool that wait for a host: rows in, rows out. Whose turn it is, is decided elsewhere. */
 import type { LeaseRequest } from "#protocol/objects.ts";
+import type { WaitReason } from "#protocol/vocabulary.ts";
 import type { Waiting } from "./placement.ts";
+
+const TURNS_KEPT = 1_000;
 
 export class RunQueue {
   readonly #sql: SqlStorage;
@@ -22,9 +25,14 @@ export class RunQueue {
 
   list(): (Waiting & { enqueuedAt: number })[] {
     return this.#sql
-      .exec<{ request: string; enqueued_at: number; attempts: number; refused_by: string; waiting_for: string | null }>(
-        "SELECT * FROM queue ORDER BY enqueued_at, n",
-      )
+      .exec<{
+        request: string;
+        enqueued_at: number;
+        attempts: number;
+        refused_by: string;
+        waiting_for: string | null;
+        why: string | null;
+      }>("SELECT * FROM queue ORDER BY enqueued_at, n")
       .toArray()
       .map((row) => ({
         request: JSON.parse(row.request) as LeaseRequest,
@@ -32,6 +40,7 @@ export class RunQueue {
         attempts: row.attempts,
         refusedBy: JSON.parse(row.refused_by) as Waiting["refusedBy"],
         waitingFor: row.waiting_for ?? undefined,
+        why: (row.why ?? undefined) as WaitReason | undefined,
       }));
   }
 
@@ -53,8 +62,25 @@ export class RunQueue {
     );
   }
 
-  waiting(runId: string, waitingFor: string): void {
-    this.#sql.exec("UPDATE queue SET waiting_for = ? WHERE run_id = ?", waitingFor, runId);
+  waiting(runId: string, waitingFor: string, why: WaitReason): void {
+    this.#sql.exec("UPDATE queue SET waiting_for = ?, why = ? WHERE run_id = ?", waitingFor, why, runId);
+  }
+
+  /** When each person was last served, as a number that grows. */
+  lastTurns(): Map<string, number> {
+    const rows = this.#sql.exec<{ person: string; n: number }>("SELECT person, n FROM turn").toArray();
+    return new Map(rows.map(({ person, n }) => [person, n]));
+  }
+
+  tookTurn(person: string): void {
+    const { n } = this.#sql.exec<{ n: number }>("SELECT coalesce(max(n), 0) + 1 AS n FROM turn").one();
+    this.#sql.exec(
+      "INSERT INTO turn (person, n) VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET n = excluded.n",
+      person,
+      n,
+    );
+    // Whoever has not been served for so many turns is first either way.
+    this.#sql.exec("DELETE FROM turn WHERE n <= ?", n - TURNS_KEPT);
   }
 
   /** Answers how often the run has been refused by now. */

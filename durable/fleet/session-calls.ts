@@ -1,5 +1,5 @@
 /** Brings news of leases to the sessions, and asks them for room. Each call is idempotent on the other side. */
-import type { SessionRpc } from "#protocol/objects.ts";
+import type { LeaseGrant, SessionRpc } from "#protocol/objects.ts";
 import type { Fleet } from "./fleet.ts";
 import { yieldKey } from "./names.ts";
 
@@ -11,7 +11,7 @@ export async function tellSessions(key: string, body: unknown, fleet: Fleet, ses
   const [news, sessionId = ""] = key.split("/");
   switch (news) {
     case "granted": {
-      const grant = body as { hostId: string; epoch: number };
+      const grant = body as LeaseGrant;
       // A lease that has ended since must not be taken for one: nobody would ever end it again.
       if (!fleet.holds(sessionId, grant.epoch)) return;
       const answer = await session(sessionId).leaseGranted(grant);

@@ -7,4 +7,8 @@ export const FLEET_STEPS = [
   // The primary key is the constraint that a session has at most one live worker.
   "CREATE TABLE IF NOT EXISTS lease (session_id TEXT PRIMARY KEY, host_id TEXT NOT NULL, epoch INTEGER NOT NULL, state TEXT NOT NULL, run_id TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
   "CREATE TABLE IF NOT EXISTS epoch (session_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID",
+  "ALTER TABLE queue ADD COLUMN why TEXT",
+  // Who was served when, as a number that grows: whoever was served longest ago is next (F-16).
+  "CREATE TABLE turn (person TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID",
+  "CREATE TABLE dead_letter (run_id TEXT PRIMARY KEY, letter TEXT NOT NULL, failed_at INTEGER NOT NULL, redriven_as TEXT, redriven_at INTEGER) WITHOUT ROWID",
 ];

@@ -47,6 +47,9 @@ export const chunkSchema = z.looseObject({ type: z.string().max(64) }) as unknow
 /** Provider settings that pass through untouched, bounded by the body's size. */
 export const providerOptionsSchema = z.record(z.string(), z.unknown());
 
+/** Labels of a host, and what a run asks of them. */
+export const labelsSchema = z.record(z.string().max(63), z.string().max(255));
+
 const text = z.string().max(LIMITS.toolOutputBytes);
 
 const optionSchema = z.object({
@@ -111,6 +114,10 @@ export const EVENT_DATA = {
     timeoutMs: z.number().positive().optional(),
     retryOn: z.array(z.literal("host_lost")).optional(),
     manifest: runtimeManifestSchema.optional(),
+    priority: z.number().int().optional(),
+    labels: labelsSchema.optional(),
+    /** The failed run whose prompt this is again. */
+    redriveOf: z.string().max(100).optional(),
     author: actorSchema,
   }),
   "run.status": z.object({
@@ -118,6 +125,10 @@ export const EVENT_DATA = {
     detail: z.string().max(1_000).optional(),
     hostId: z.string().max(100).optional(),
     attempt: z.number().int().positive().optional(),
+    /** The attempt is not made before (milliseconds since 1970). */
+    nextAt: z.number().optional(),
+    /** The host that failed the attempt before. */
+    failedHostId: z.string().max(100).optional(),
     /** The provider's own conversation, by which a later run resumes it. */
     conversationId: z.string().max(500).optional(),
   }),
@@ -140,6 +151,8 @@ export const EVENT_DATA = {
     /** The lease under which this is so; it only grows. */
     epoch: z.number().int().nonnegative().optional(),
     detail: z.string().max(1_000).optional(),
+    /** The host's labels, told with the grant of its lease. */
+    labels: labelsSchema.optional(),
   }),
   "workspace.synced": z.object({
     snapshotId: z.string().max(100),

@@ -27,6 +27,12 @@ export const LIMITS = {
   unacknowledgedBytes: 4 * MiB,
   /** Follow-ups that may wait in one session. */
   queuedRunsPerSession: 50,
+  /** A run's priority lies between minus this and this. */
+  runPriority: 10,
+  /** Labels that a run may ask for. */
+  runLabels: 16,
+  /** Dead letters that a pool keeps; the oldest go. */
+  deadLetters: 500,
   /** Finished runs kept in the session's view; older ones are in the D1 index. */
   finishedRunsInView: 200,
   /** A reader further behind than this gets a snapshot instead of the tail. */
@@ -68,5 +74,10 @@ export const TIMES = {
   stopDeadlineMs: 10 * 60_000,
 } as const;
 
-/** Attempts for a run whose host was lost before the run started. */
+/** Attempts for a run whose host, or whose worker, was lost before the run started. */
 export const MAX_ATTEMPTS = 3;
+
+/** How long an attempt waits after the one before it failed, in milliseconds: 1 s before the second, 4 s before the third. */
+export function retryDelayMs(attempt: number): number {
+  return Math.min(60_000, 1_000 * 4 ** Math.max(0, attempt - 2));
+}

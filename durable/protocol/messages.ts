@@ -9,7 +9,7 @@
  * answered by the platform.
  */
 import { z } from "zod";
-import { humanLoopReplySchema, providerOptionsSchema, runEventSchema } from "./events.ts";
+import { humanLoopReplySchema, labelsSchema, providerOptionsSchema, runEventSchema } from "./events.ts";
 import { LIMITS } from "./limits.ts";
 import { runtimeManifestSchema } from "./runtime-manifest.ts";
 import { FAILURE_REASONS, PROVIDERS, READINESS, VM_MODES } from "./vocabulary.ts";
@@ -52,7 +52,7 @@ export const hostFactsSchema = z.object({
   platform: z.string().max(100),
   vmModes: z.array(z.enum(VM_MODES)).max(3),
   providers: z.partialRecord(z.enum(PROVIDERS), providerReadiness),
-  labels: z.record(z.string().max(63), z.string().max(255)).default({}),
+  labels: labelsSchema.default({}),
   /** How many session workers it is willing to run at once. */
   slots: z.number().int().min(0).max(1_000),
 });

@@ -13,7 +13,7 @@ import type { PoolReconcile, PoolReconciled, PoolStanding, SessionReconcile, Ses
 import type { SessionView } from "./session-view.ts";
 import type { Transcript } from "./transcript.ts";
 import type { PromptInput } from "./viewer.ts";
-import type { Provider, VmMode } from "./vocabulary.ts";
+import type { Provider, VmMode, WaitReason } from "./vocabulary.ts";
 
 /** An expected refusal: goes back to whoever asked. `reason` decides the HTTP status (worker/errors.ts). */
 export type Rejection = { ok: false; reason: string; message: string; details?: unknown };
@@ -64,13 +64,16 @@ export interface SessionRpc {
 
   /** Others wait for the slot: an idle worker stops, saved as always. A busy one stays. */
   yieldWorker(input: { epoch: number }): Promise<Result<{ yielding: boolean }>>;
-  leaseGranted(input: { hostId: string; epoch: number }): Promise<Result<object>>;
+  leaseGranted(input: LeaseGrant): Promise<Result<object>>;
   leaseLost(input: { epoch: number; hostId: string; reason: string }): Promise<Result<object>>;
   leaseWaiting(input: { runId: string; waitingFor: string }): Promise<Result<object>>;
 
   /** Mends what a sweep finds in this session (R-3.5), and says where it stands. Never makes a session. */
   reconcile(input: SessionReconcile): Promise<SessionReconciled>;
 }
+
+/** `labels`: the host's, so that the session knows which of its runs may follow on it. */
+export type LeaseGrant = { hostId: string; epoch: number; labels?: Record<string, string> };
 
 export type CommitSnapshot = {
   hostId: string;
@@ -94,6 +97,15 @@ export type LeaseRequest = {
   /** The highest epoch the session has seen: the next one is larger, whatever the pool remembers. */
   lastEpoch: number;
   requestedBy: string;
+  /** Higher goes first; LIMITS.runPriority either way, 0 when absent. */
+  priority?: number;
+  /** What the host's own labels have to be. */
+  labels?: Record<string, string>;
+  /** The attempt that waits, and the moment before which it is not made (milliseconds since 1970). */
+  attempt?: number;
+  notBefore?: number;
+  /** The host that failed the attempt before: taken only when no other fits. */
+  avoidHostId?: string;
   traceId: string;
 };
 
@@ -104,10 +116,48 @@ export type FleetQueueEntry = {
   position: number;
   attempts: number;
   enqueuedAt: number;
+  requestedBy: string;
+  priority: number;
   waitingFor?: string;
+  /** The same as one word, for counting. */
+  why?: WaitReason;
+  /** The next attempt is not made before (milliseconds since 1970). */
+  nextAttemptAt?: number;
 };
 /** offered: the host was asked. held: it accepted. */
-export type FleetLease = { sessionId: string; hostId: string; epoch: number; state: "offered" | "held"; since: number };
+export type FleetLease = {
+  sessionId: string;
+  hostId: string;
+  epoch: number;
+  state: "offered" | "held";
+  runId: string;
+  since: number;
+};
+
+/** A run that its pool could not carry to an end: it failed with `host_lost` or `container_failed`. */
+export type DeadLetter = {
+  runId: string;
+  sessionId: string;
+  provider: Provider;
+  reason: "host_lost" | "container_failed";
+  evidence: string;
+  attempts: number;
+  /** Whether an attempt had begun, so that work may have been done. */
+  begun: boolean;
+  requestedBy: string;
+  failedAt: number;
+  /** The run that was made of it. */
+  redrivenAs?: string;
+  redrivenAt?: number;
+};
+
+/** A pool's queue as its operators see it. Times in milliseconds since 1970 on the pool's clock, which `now` tells. */
+export type FleetQueue = {
+  now: number;
+  entries: FleetQueueEntry[];
+  leases: FleetLease[];
+  deadLetters: DeadLetter[];
+};
 
 export type RegisterHost = { organizationId: string; hostId: string; name: string; pool: string };
 export type LeaseAnswer = { position?: number; waitingFor?: string };
@@ -126,8 +176,16 @@ export interface FleetRpc {
   cancelRequest(input: { sessionId: string; runId: string }): Promise<Result<object>>;
   releaseLease(input: { sessionId: string; epoch: number }): Promise<Result<object>>;
   /** The host came to the session before the news of its lease: dialling the data link is accepting the offer. */
-  confirmLease(input: { sessionId: string; hostId: string; epoch: number }): Promise<Result<object>>;
-  queue(): Promise<{ entries: FleetQueueEntry[]; leases: FleetLease[] }>;
+  confirmLease(input: {
+    sessionId: string;
+    hostId: string;
+    epoch: number;
+  }): Promise<Result<{ labels?: Record<string, string> }>>;
+  queue(): Promise<FleetQueue>;
+  /** A run of this pool has failed for good; telling it twice is telling it once. */
+  deadLetter(letter: DeadLetter): Promise<Result<object>>;
+  /** The run that was made of a dead letter. */
+  redriven(runId: string, as: string): Promise<Result<object>>;
   /** Tries to place everything that waits; answers how many were placed. */
   drainQueue(): Promise<{ claimed: number; waiting: number }>;
   /** What the pool knows of a session; changes nothing. */

@@ -17,6 +17,9 @@ type RunBase = {
   retryOn?: "host_lost"[];
   /** What its workspace has to be; gone when it has finished, like the prompt. */
   manifest?: RuntimeManifest;
+  priority?: number;
+  labels?: Record<string, string>;
+  redriveOf?: string;
   author: Actor;
   messageId: string;
   /** The seq of its session.prompted: everything about the run comes after. Views of before have none. */
@@ -31,7 +34,14 @@ type RunBase = {
 /** A phase owns only its fields: a finished run has no prompt to send, a queued one has no host. */
 export type RunView = RunBase &
   (
-    | { state: "queued"; prompt: string; detail?: string }
+    | {
+        state: "queued";
+        prompt: string;
+        detail?: string;
+        /** After a failed attempt: when the next one is made, and the host that failed it. */
+        nextAt?: number;
+        failedHostId?: string;
+      }
     | { state: "assigned" | "preparing"; prompt: string; hostId: string; detail?: string }
     | {
         state: "running" | "waiting" | "cancelling";
@@ -49,7 +59,14 @@ export type RunView = RunBase &
 
 export type WorkerView =
   | { state: "cold"; detail?: string }
-  | { state: "starting" | "active" | "stopping"; hostId: string; since: number; detail?: string }
+  | {
+      state: "starting" | "active" | "stopping";
+      hostId: string;
+      since: number;
+      detail?: string;
+      /** The host's labels as they were when it got the lease. */
+      labels?: Record<string, string>;
+    }
   /** Saved and gone; `hostId` still has the files warm. */
   | { state: "stopped"; hostId: string; since: number; detail?: string };
 
@@ -189,13 +206,16 @@ function applyChange(view: SessionView, event: SessionEvent): SessionView {
 type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>;
 
 function applyRunStatus(view: SessionView, event: Of<"run.status">): SessionView {
-  const { state, detail, hostId, attempt, conversationId } = event.data;
+  const { state, detail, hostId, attempt, nextAt, failedHostId, conversationId } = event.data;
   const runs = updateRun(view.runs, event.runId, (run) => {
     if (run.state === "finished") return run;
-    const base = { ...run, detail, attempt: attempt ?? run.attempt };
+    const { nextAt: _then, failedHostId: _there, ...kept } = run as Extract<RunView, { state: "queued" }>;
+    const base = { ...kept, detail, attempt: attempt ?? run.attempt };
     if (state === "queued") {
       const { hostId: _gone, startedAt: _fresh, ...rest } = base as typeof base & { hostId?: string };
-      return { ...rest, state };
+      if (attempt !== undefined)
+        return { ...rest, state, ...(nextAt ? { nextAt } : {}), ...(failedHostId ? { failedHostId } : {}) };
+      return { ...run, detail, state } as RunView;
     }
     const host = hostId ?? ("hostId" in run ? run.hostId : "");
     if (state === "assigned" || state === "preparing") return { ...base, state, hostId: host };
@@ -212,8 +232,12 @@ function applyRunStatus(view: SessionView, event: Of<"run.status">): SessionView
 
 function applyWorkerStatus(view: SessionView, event: Of<"worker.status">): SessionView {
   const { state, hostId, epoch, detail } = event.data;
+  const sameLease = (epoch ?? 0) <= view.epoch && "labels" in view.worker;
+  const labels = event.data.labels ?? (sameLease && "labels" in view.worker ? view.worker.labels : undefined);
   const worker: WorkerView =
-    state === "cold" || !hostId ? { state: "cold", detail } : { state, hostId, since: event.at, detail };
+    state === "cold" || !hostId
+      ? { state: "cold", detail }
+      : { state, hostId, since: event.at, detail, ...(labels && state !== "stopped" ? { labels } : {}) };
   return { ...view, worker, epoch: Math.max(view.epoch, epoch ?? 0) };
 }
 
@@ -224,8 +248,10 @@ function finishRun(run: RunView, event: Of<"run.finished">): RunView {
     manifest: _laid,
     detail: _old,
     hostId: _host,
+    nextAt: _then,
+    failedHostId: _there,
     ...rest
-  } = run as typeof run & { hostId?: string };
+  } = run as typeof run & { hostId?: string; nextAt?: number; failedHostId?: string };
   const { outcome, reason, evidence, usage } = event.data;
   const end = { finishedAt: event.at, finishedSeq: event.seq };
   return { ...rest, state: "finished", ...end, outcome, reason, evidence, usage: usage ?? run.usage };

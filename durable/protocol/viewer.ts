@@ -18,7 +18,12 @@ export const promptSchema = z.object({
   retryOn: z.array(z.literal("host_lost")).max(1).optional(),
   manifest: promptManifestSchema.optional(),
 });
-export type PromptInput = z.infer<typeof promptSchema>;
+/** With what only the API may ask for. */
+export type PromptInput = z.infer<typeof promptSchema> & {
+  priority?: number;
+  labels?: Record<string, string>;
+  redriveOf?: string;
+};
 
 export const fromViewer = z.discriminatedUnion("type", [
   z.object({ type: z.literal("prompt"), id: commandIdSchema, prompt: promptSchema }),

@@ -36,6 +36,20 @@ export const FAILURE_REASONS = [
 ] as const;
 export type FailureReason = (typeof FAILURE_REASONS)[number];
 
+/** Why a run waits in its pool's queue, nearest to being solved first. `retry`: the next attempt's time has not come. */
+export const WAIT_REASONS = [
+  "retry",
+  "slots",
+  "refused",
+  "labels",
+  "provider",
+  "vm_mode",
+  "draining",
+  "offline",
+  "no_host",
+] as const;
+export type WaitReason = (typeof WAIT_REASONS)[number];
+
 /** cold: no container anywhere. stopped: container gone, its workspace saved and still warm on `hostId`. */
 export const WORKER_STATES = ["cold", "starting", "active", "stopping", "stopped"] as const;
 

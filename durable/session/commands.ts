@@ -12,7 +12,7 @@ export type SessionCommand =
   | { type: "reply"; reply: HumanLoopReply }
   | { type: "rename"; title: string }
   | { type: "remove" }
-  | { type: "lease_granted"; hostId: string; epoch: number }
+  | { type: "lease_granted"; hostId: string; epoch: number; labels?: Record<string, string> }
   | { type: "lease_lost"; epoch: number; reason: string }
   | { type: "yield_worker"; epoch: number }
   | { type: "lease_waiting"; runId: string; waitingFor: string }

@@ -3,7 +3,7 @@ import type { NewEvent, RunEvent } from "#protocol/events.ts";
 import type { FromHostData } from "#protocol/messages.ts";
 import { applyEvent, type RunView, runById, type SessionView } from "#protocol/session-view.ts";
 import type { Asked } from "./commands.ts";
-import { finishActive, holdsLease, loseHost, nextRun } from "./run-steps.ts";
+import { finishActive, holdsLease, loseHost, nextRun, tryElsewhere } from "./run-steps.ts";
 
 type UnfinishedRun = Exclude<RunView, { state: "finished" }>;
 
@@ -28,10 +28,15 @@ export function decideHostMessage(view: SessionView, message: FromHostData, aske
       const run = unfinished(view, message.runId);
       if (!run || run.state === "queued") return [];
       const { reason, evidence } = message;
+      const retried =
+        reason === "container_failed" && run.state !== "cancelling"
+          ? tryElsewhere(view, run, evidence, asked.now)
+          : undefined;
+      if (retried) return retried;
       return finishActive(view, run, { outcome: reason === "timeout" ? "timed_out" : "failed", reason, evidence });
     }
     case "worker.status":
-      return decideWorkerStatus(view, message.state, message.detail);
+      return decideWorkerStatus(view, message, asked.now);
     case "sync.failed": {
       const { reason, attempt, retryInMs } = message;
       const nextAt = retryInMs === undefined ? undefined : asked.now + retryInMs;
@@ -115,8 +120,8 @@ function isKnownRequest(view: SessionView, requestId: string): boolean {
 
 function decideWorkerStatus(
   view: SessionView & { worker: { hostId: string } },
-  state: "starting" | "active" | "stopping" | "stopped",
-  detail?: string,
+  { state, detail }: Extract<FromHostData, { type: "worker.status" }>,
+  now: number,
 ): NewEvent[] {
   const { hostId, state: known } = view.worker;
   if (state === known && !detail) return [];
@@ -127,7 +132,7 @@ function decideWorkerStatus(
   if (!run) return [status];
   // The worker went away under a run that nobody finished: the same as losing the host, except that it is saved.
   return [
-    ...loseHost(view, { reason: "The worker stopped while the run was under way.", epoch: view.epoch }).filter(
+    ...loseHost(view, { reason: "The worker stopped while the run was under way.", epoch: view.epoch }, now).filter(
       (event) => event.type !== "worker.status",
     ),
     status,
@@ -135,9 +140,11 @@ function decideWorkerStatus(
 }
 
 /** Used when a stopping worker turns out to be wanted again. */
-export function resumeWorker(view: SessionView & { worker: { hostId: string } }): NewEvent[] {
+export function resumeWorker(
+  view: SessionView & { worker: { hostId: string; labels?: Record<string, string> | undefined } },
+): NewEvent[] {
   return [
     { type: "worker.status", data: { state: "active", hostId: view.worker.hostId, epoch: view.epoch } },
-    ...nextRun(view, view.worker.hostId),
+    ...nextRun(view, view.worker),
   ];
 }

@@ -50,13 +50,13 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
         return reject("stale_epoch", `The session has already seen epoch ${view.epoch}.`);
       if (holdsLease(view)) return reject("already_leased", "The session's worker is leased to another host.");
       if (queuedRuns(view).length === 0) return reject("not_needed", "Nothing is waiting for a host any more.");
-      const { hostId, epoch } = command;
-      const starting: NewEvent = { type: "worker.status", data: { state: "starting", hostId, epoch } };
-      return happened(starting, ...nextRun(view, hostId));
+      const { hostId, epoch, labels } = command;
+      const starting: NewEvent = { type: "worker.status", data: { state: "starting", hostId, epoch, labels } };
+      return happened(starting, ...nextRun(view, command, epoch));
     }
     case "lease_lost": {
       if (command.epoch < view.epoch || (command.epoch === view.epoch && !holdsLease(view))) return happened();
-      return happened(...loseHost(view, command));
+      return happened(...loseHost(view, command, asked.now));
     }
     case "yield_worker":
       return happened(
@@ -118,10 +118,12 @@ function decidePrompt(view: SessionView, command: Extract<SessionCommand, { type
     sessionId: view.id,
     traceId: asked.traceId,
   });
-  return happened(prompted, ...nextRun(after, view.worker.hostId));
+  return happened(prompted, ...nextRun(after, view.worker));
 }
 
-function workerTakesRuns(view: SessionView): view is SessionView & { worker: { hostId: string } } {
+function workerTakesRuns(
+  view: SessionView,
+): view is SessionView & { worker: { hostId: string; labels?: Record<string, string> } } {
   return view.worker.state === "starting" || view.worker.state === "active";
 }
 

@@ -37,6 +37,8 @@ export function carryOut(effect: Effect, needs: EffectNeeds): void {
       return outbox.put(fleetKey.withdraw(effect.runId), { runId: effect.runId }, now);
     case "release_lease":
       return outbox.put(fleetKey.release, { epoch: effect.epoch }, now);
+    case "dead_letter":
+      return outbox.put(fleetKey.dead(effect.letter.runId), effect.letter, now);
     case "set_deadline":
       return deadlines.set(effect.name, effect.at);
     case "clear_deadline":
@@ -52,6 +54,7 @@ export const fleetKey = {
   ask: (runId: string) => `fleet/ask/${runId}`,
   withdraw: (runId: string) => `fleet/withdraw/${runId}`,
   release: "fleet/release",
+  dead: (runId: string) => `fleet/dead/${runId}`,
 } as const;
 
 export function indexKey(what: Indexed): string {

@@ -1,7 +1,7 @@
 /** Delivers what the session owes to its fleet. Each call is idempotent on the other side. */
 
 import { objectName } from "#protocol/ids.ts";
-import type { LeaseRequest } from "#protocol/objects.ts";
+import type { DeadLetter, LeaseRequest } from "#protocol/objects.ts";
 import { queuedRuns, runById, type SessionView } from "#protocol/session-view.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
 import type { Identity } from "./checkpoint.ts";
@@ -31,6 +31,9 @@ export async function callFleet(
       return;
     case "release":
       await fleet.releaseLease({ sessionId, epoch: (body as { epoch: number }).epoch });
+      return;
+    case "dead":
+      await fleet.deadLetter(body as DeadLetter);
       return;
     default:
       throw new Error(`unknown fleet call ${key}`);

@@ -85,11 +85,12 @@ async function confirmLease(
 ): Promise<void> {
   const { organizationId, sessionId } = session.identity;
   const fleet = env.FLEET.getByName(objectName(organizationId, pool));
-  if (!(await fleet.confirmLease({ sessionId, hostId, epoch })).ok) return;
+  const confirmed = await fleet.confirmLease({ sessionId, hostId, epoch });
+  if (!confirmed.ok) return;
   // While the fleet was asked, its own message may have arrived.
   if (session.view.epoch >= epoch) return;
   session.handle(
-    { type: "lease_granted", hostId, epoch },
+    { type: "lease_granted", hostId, epoch, ...(confirmed.labels ? { labels: confirmed.labels } : {}) },
     { by: { id: hostId, name: "host" }, now: Date.now(), traceId: `lease-${epoch}` },
   );
 }

@@ -2,7 +2,7 @@
 import type { SessionEvent } from "#protocol/events.ts";
 import { TIMES } from "#protocol/limits.ts";
 import type { RunStart, ToHostData } from "#protocol/messages.ts";
-import type { LeaseRequest } from "#protocol/objects.ts";
+import type { DeadLetter, LeaseRequest } from "#protocol/objects.ts";
 import { activeRun, queuedRuns, type RunView, runById, type SessionView } from "#protocol/session-view.ts";
 import { deadlineName } from "./commands.ts";
 
@@ -23,6 +23,8 @@ export type Effect =
   | { type: "ask_fleet"; request: LeaseRequest }
   | { type: "withdraw_request"; runId: string }
   | { type: "release_lease"; epoch: number }
+  /** The fleet keeps what it could not carry to an end, for its operators. */
+  | { type: "dead_letter"; letter: DeadLetter }
   | { type: "set_deadline"; name: string; at: number }
   | { type: "clear_deadline"; name: string }
   | { type: "index"; what: Indexed };
@@ -129,6 +131,7 @@ function reactToFinish(before: SessionView, event: Of<"run.finished">, after: Se
     ...clear(...(["queue", "prepare", "timeout", "cancel"] as const).map((kind) => deadlineName[kind](runId))),
   ];
   if (was?.state === "queued") effects.push({ type: "withdraw_request", runId });
+  if (was) effects.push(...deadLetter(after, was, event));
   // Ended from here (a deadline) while the host may still be at it: tell it.
   if (
     was &&
@@ -145,6 +148,25 @@ function reactToFinish(before: SessionView, event: Of<"run.finished">, after: Se
     );
   }
   return [...effects, ...askFleet(after)];
+}
+
+function deadLetter(view: SessionView, run: RunView, { data, at }: Of<"run.finished">): Effect[] {
+  const { outcome, reason, evidence = "" } = data;
+  if (outcome !== "failed" || (reason !== "host_lost" && reason !== "container_failed")) return [];
+  const { id: runId, provider, attempt: attempts, author } = run;
+  const begun = run.startedAt !== undefined || (attempts > 1 && run.retryOn !== undefined);
+  const letter = {
+    runId,
+    sessionId: view.id,
+    provider,
+    reason,
+    evidence,
+    attempts,
+    begun,
+    requestedBy: author.id,
+    failedAt: at,
+  };
+  return [{ type: "dead_letter", letter }];
 }
 
 function reactToAnswer(event: Of<"human_loop.resolved">): Effect[] {
@@ -219,9 +241,15 @@ export function askFleet(view: SessionView): Effect[] {
         runId: run.id,
         provider: run.provider,
         vmMode: view.vmMode,
-        preferHostId: view.worker.state === "stopped" ? view.worker.hostId : undefined,
+        preferHostId:
+          view.worker.state === "stopped" && view.worker.hostId !== run.failedHostId ? view.worker.hostId : undefined,
         lastEpoch: view.epoch,
         requestedBy: run.author.id,
+        priority: run.priority,
+        labels: run.labels,
+        attempt: run.attempt,
+        notBefore: run.nextAt,
+        avoidHostId: run.failedHostId,
         traceId: run.traceId,
       },
     },

@@ -1,11 +1,11 @@
 /** The steps of a run that several decisions share. Pure; each answers the events of the step. */
 import type { NewEvent, RunFinishedData } from "#protocol/events.ts";
-import { MAX_ATTEMPTS } from "#protocol/limits.ts";
+import { MAX_ATTEMPTS, retryDelayMs } from "#protocol/limits.ts";
 import { type Rejection, reject } from "#protocol/objects.ts";
 import { activeRun, queuedRuns, type RunView, type SessionView } from "#protocol/session-view.ts";
 
 /** True while a host has the exclusive right to this session's worker. */
-export function holdsLease(view: SessionView): view is SessionView & { worker: { hostId: string } } {
+export function holdsLease(view: SessionView): view is SessionView & { worker: LeaseHolder } {
   return view.worker.state === "starting" || view.worker.state === "active" || view.worker.state === "stopping";
 }
 
@@ -18,10 +18,42 @@ export function leaseRefusal(view: SessionView, hostId: string, epoch: number | 
   return reject("stale_epoch", `The current epoch is ${view.epoch}.`);
 }
 
-/** The first waiting run goes to the host. Call only when no run is active. */
-export function nextRun(view: SessionView, hostId: string): NewEvent[] {
+type LeaseHolder = { hostId: string; labels?: Record<string, string> | undefined };
+
+/**
+ * The first waiting run goes to the host that has the lease. One that asks for labels which that host has not makes the
+ * worker give way, so that the fleet can find another. Call only when no run is active.
+ */
+export function nextRun(view: SessionView, { hostId, labels = {} }: LeaseHolder, epoch = view.epoch): NewEvent[] {
   const run = queuedRuns(view)[0];
-  return run ? [{ type: "run.status", runId: run.id, data: { state: "assigned", hostId } }] : [];
+  if (!run) return [];
+  const fits = Object.entries(run.labels ?? {}).every(([name, value]) => labels[name] === value);
+  if (fits) return [{ type: "run.status", runId: run.id, data: { state: "assigned", hostId } }];
+  const detail = "the next run asks for labels that this host has not";
+  return [{ type: "worker.status", data: { state: "stopping", hostId, epoch, detail } }];
+}
+
+type HandedOut = Exclude<RunView, { state: "queued" | "finished" }>;
+
+/** The run waits for its next attempt, which is not made at once; undefined after the last one. */
+export function tryAgain(run: HandedOut, reason: string, now: number): NewEvent | undefined {
+  if (run.attempt >= MAX_ATTEMPTS) return undefined;
+  const attempt = run.attempt + 1;
+  const delayMs = retryDelayMs(attempt);
+  const detail = `${reason.slice(0, 800)} Attempt ${attempt} of ${MAX_ATTEMPTS} follows in ${delayMs / 1_000} s.`;
+  const data = { state: "queued" as const, attempt, nextAt: now + delayMs, failedHostId: run.hostId, detail };
+  return { type: "run.status", runId: run.id, data };
+}
+
+/** Nothing has begun, so the next attempt may be made elsewhere: the worker gives way. Undefined after the last one. */
+export function tryElsewhere(view: SessionView, run: HandedOut, reason: string, now: number): NewEvent[] | undefined {
+  const again = tryAgain(run, reason, now);
+  if (!again || (run.state !== "assigned" && run.state !== "preparing")) return undefined;
+  const { worker } = view;
+  if (worker.state !== "starting" && worker.state !== "active") return [again];
+  const { hostId } = worker;
+  const detail = "a run could not be started here";
+  return [again, { type: "worker.status", data: { state: "stopping", hostId, epoch: view.epoch, detail } }];
 }
 
 /** Exactly one `run.finished`; questions that nobody can answer any more are closed before it. */
@@ -43,7 +75,7 @@ export function closeRequests(view: SessionView, runId: string): NewEvent[] {
 export function finishActive(view: SessionView, run: RunView, data: RunFinishedData): NewEvent[] {
   // Whoever was told "cancelling" is told "cancelled", also when the work was done in the meantime (R-5.3).
   const closing = run.state === "cancelling" ? { outcome: "cancelled" as const, usage: data.usage } : data;
-  const next = holdsLease(view) && view.worker.state !== "stopping" ? nextRun(view, view.worker.hostId) : [];
+  const next = holdsLease(view) && view.worker.state !== "stopping" ? nextRun(view, view.worker) : [];
   return [...closeRequests(view, run.id), finishRun(run, closing), ...next];
 }
 
@@ -72,21 +104,21 @@ export function cancelRun(view: SessionView, run: RunView, reason: string | unde
  * The worker's host is gone. Work that may have happened is never silently done twice. The loss may be faster than the
  * grant it undoes: then `epoch` is new here, and seen from now on, so that the grant is refused when it comes.
  */
-export function loseHost(view: SessionView, { reason, epoch }: { reason: string; epoch: number }): NewEvent[] {
+export function loseHost(
+  view: SessionView,
+  { reason, epoch }: { reason: string; epoch: number },
+  now: number,
+): NewEvent[] {
   const cold: NewEvent = { type: "worker.status", data: { state: "cold", epoch, detail: reason } };
   const run = activeRun(view);
   if (!run) return [cold];
   const closed = closeRequests(view, run.id);
   if (run.state === "cancelling") return [cold, ...closed, finishRun(run, { outcome: "cancelled" })];
   const notStarted = run.state === "assigned" || run.state === "preparing";
-  if ((notStarted || run.retryOn?.includes("host_lost")) && run.attempt < MAX_ATTEMPTS) {
-    return [
-      cold,
-      ...closed,
-      { type: "run.status", runId: run.id, data: { state: "queued", attempt: run.attempt + 1, detail: reason } },
-    ];
-  }
-  const evidence = notStarted
+  const mayRepeat = notStarted || run.retryOn?.includes("host_lost");
+  const again = mayRepeat ? tryAgain(run, reason, now) : undefined;
+  if (again) return [cold, ...closed, again];
+  const evidence = mayRepeat
     ? `Gave up after ${run.attempt} attempts: ${reason}`
     : `${reason} The run had started, so it is not repeated on its own; send the prompt again if that is safe.`;
   return [cold, ...closed, finishRun(run, { outcome: "failed", reason: "host_lost", evidence })];

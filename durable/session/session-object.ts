@@ -7,6 +7,7 @@ import type {
   CommandContext,
   CommitSnapshot,
   CreateSession,
+  LeaseGrant,
   Result,
   SessionRpc,
   StopInput,
@@ -93,7 +94,7 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
 
   /* ── fleet and store ── */
 
-  async leaseGranted(input: { hostId: string; epoch: number }): Promise<Result<object>> {
+  async leaseGranted(input: LeaseGrant): Promise<Result<object>> {
     return this.#system({ type: "lease_granted", ...input });
   }
 

@@ -24,7 +24,7 @@ type Instance = {
   chores: Chores;
   ctx: DurableObjectState;
 };
-type Called = Pick<FleetRpc, "requestLease" | "cancelRequest" | "releaseLease" | "confirmLease">;
+type Called = Pick<FleetRpc, "requestLease" | "cancelRequest" | "releaseLease" | "confirmLease" | "deadLetter">;
 
 export class FleetNode extends ObjectNode<Instance> {
   constructor(world: World) {
@@ -82,7 +82,13 @@ export class FleetNode extends ObjectNode<Instance> {
         this.call(from, "confirmLease", async (instance) => {
           const held = instance.fleet.confirm(hostId, sessionId, epoch);
           settled(instance);
-          return held ? { ok: true } : reject("stale_epoch", "This pool has given no such lease.");
+          if (held) return { ok: true, ...instance.fleet.grant(hostId, epoch) };
+          return reject("stale_epoch", "This pool has given no such lease.");
+        }),
+      deadLetter: (letter) =>
+        this.call(from, "deadLetter", async ({ store }) => {
+          store.deadLetters.add(letter);
+          return { ok: true };
         }),
     };
   }

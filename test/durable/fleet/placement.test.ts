@@ -2,9 +2,13 @@ import { expect, test } from "vitest";
 import { TIMES } from "#protocol/limits.ts";
 import type { LeaseRequest } from "#protocol/objects.ts";
 import { leaseEndsAt } from "../../../durable/fleet/host-liveness.ts";
-import { type Candidate, place, type Waiting } from "../../../durable/fleet/placement.ts";
+import { type Candidate, place as placeAt, type Waiting } from "../../../durable/fleet/placement.ts";
 
 const NONE: ReadonlySet<string> = new Set();
+const NOW = { now: 1_000_000, lastTurns: new Map<string, number>() };
+
+const place = (queue: Waiting[], hosts: Candidate[], leased: ReadonlySet<string>, at = NOW) =>
+  placeAt(queue, hosts, leased, at);
 
 function host(
   hostId: string,
@@ -61,14 +65,15 @@ test("[F-9] load is relative to the slots, and counts what is placed in the same
   ]);
 });
 
-test.each([
+test.each<[string, Candidate, string, Partial<LeaseRequest>?]>([
   ["offline", host("x", { connected: false }), "No host is connected"],
   ["draining", host("x", { draining: true }), "draining"],
   ["without the isolation", host("x", { vmModes: ["process"] }), 'isolation "docker"'],
   ["without the provider", host("x", { ready: false }), "install it"],
+  ["without the labels", host("x"), "lacks gpu=yes", { labels: { gpu: "yes" } }],
   ["without a free slot", host("x", { leases: 2 }), "busy"],
-])("[F-8] [F-10] a host %s gets nothing, and the run says what it waits for", (_name, unfit, says) => {
-  const placement = place([waiting("1")], [unfit], NONE);
+])("[F-8] [F-10] a host %s gets nothing, and the run says what it waits for", (_name, unfit, says, asks = {}) => {
+  const placement = place([waiting("1", asks)], [unfit], NONE);
   expect(placement.offers).toEqual([]);
   expect(placement.waits[0]?.waitingFor).toContain(says);
 });
@@ -92,4 +97,22 @@ test("[F-1] a session that has a lease or an offer gets no second one", () => {
 test("[F-3] [F-4] a lease ends with the host's silence, but not because of ours", () => {
   expect(leaseEndsAt({ lastSeenAt: 1_000, connected: true }, undefined)).toBe(1_000 + TIMES.leaseMs);
   expect(leaseEndsAt({ lastSeenAt: 1_000, connected: false }, 50_000)).toBe(50_000 + 2 * TIMES.leaseMs);
+});
+
+test("[F-8] labels: every one that is asked for has to be the host's own", () => {
+  const facts = (labels: Record<string, string>) => ({ ...host("x").facts!, labels });
+  const hosts = [host("a", { facts: facts({ gpu: "no" }) }), host("b", { facts: facts({ gpu: "yes", zone: "1" }) })];
+  expect(chosen([waiting("1", { labels: { gpu: "yes" } })], hosts)).toEqual(["1→b"]);
+  expect(chosen([waiting("1", { labels: { gpu: "yes", zone: "2" } })], hosts)).toEqual([]);
+});
+
+test("[F-18] an attempt is not made before its time; then the host that failed the last one is the last resort", () => {
+  const again = waiting("1", { attempt: 2, notBefore: NOW.now + 1, avoidHostId: "a" });
+  const early = place([again, waiting("2")], [host("a")], NONE);
+  expect(early.offers).toMatchObject([{ request: { runId: "2" } }]);
+  expect(early.waits).toMatchObject([{ runId: "1", why: "retry" }]);
+  expect(early.nextAttemptAt).toBe(NOW.now + 1);
+  const at = { ...NOW, now: NOW.now + 1 };
+  expect(place([again], [host("a"), host("b", { leases: 1 })], NONE, at).offers).toMatchObject([{ hostId: "b" }]);
+  expect(place([again], [host("a")], NONE, at).offers).toMatchObject([{ hostId: "a" }]);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { LIMITS, MAX_ATTEMPTS, TIMES } from "#protocol/limits.ts";
 import { activeRun, queuedRuns } from "#protocol/session-view.ts";
 import { deadlineName } from "../../../durable/session/commands.ts";
-import { HOST_ID, permission, question, SESSION_ID, SessionScript } from "../../support/session-script.ts";
+import { ADA, HOST_ID, permission, question, SESSION_ID, SessionScript } from "../../support/session-script.ts";
 
 const REQUEST = `req_${SESSION_ID.slice(4)}-0000000001`;
 
@@ -141,6 +141,90 @@ test("[S-14] a host lost before the start: tried again, and given up with host_l
   }
   script.do({ type: "lease_lost", epoch: script.view.epoch, reason: "silent" });
   expect(script.run(runId)).toMatchObject({ state: "finished", outcome: "failed", reason: "host_lost" });
+});
+
+test("[S-14] the next attempt is not made at once, later each time, and the fleet is told whom to avoid", () => {
+  const { script, runId } = SessionScript.withRun("preparing");
+  script.effects = [];
+  script.do({ type: "lease_lost", epoch: script.view.epoch, reason: "Host x is silent." });
+  const nextAt = script.now + 1_000;
+  expect(script.run(runId)).toMatchObject({ state: "queued", nextAt, failedHostId: HOST_ID });
+  expect(script.run(runId)).toMatchObject({ detail: "Host x is silent. Attempt 2 of 3 follows in 1 s." });
+  expect(script.took("ask_fleet")).toMatchObject([
+    { request: { runId, attempt: 2, notBefore: nextAt, avoidHostId: HOST_ID } },
+  ]);
+  // What it waits for may change; when it is tried again does not.
+  script.do({ type: "lease_waiting", runId, waitingFor: "All fitting hosts are busy." });
+  expect(script.run(runId)).toMatchObject({ nextAt, detail: "All fitting hosts are busy." });
+  script.lease();
+  expect(script.run(runId)).not.toHaveProperty("nextAt");
+  script.do({ type: "lease_lost", epoch: script.view.epoch, reason: "silent" });
+  expect(script.run(runId)).toMatchObject({ attempt: 3, nextAt: script.now + 4_000 });
+});
+
+test("[S-26] a worker that failed before the start gives way, and the next attempt goes elsewhere; the third failure is the last", () => {
+  const { script, runId } = SessionScript.withRun("preparing");
+  const fails = { type: "run.aborted", runId, reason: "container_failed", evidence: "no such image" } as const;
+  for (let attempt = 2; attempt <= MAX_ATTEMPTS; attempt++) {
+    script.effects = [];
+    script.host(fails);
+    expect(script.run(runId)).toMatchObject({ state: "queued", attempt });
+    expect(script.view.worker.state).toBe("stopping");
+    expect(script.took("send_host")).toMatchObject([{ message: { type: "worker.stop" } }]);
+    expect(script.took("ask_fleet")).toEqual([]);
+    script.host({ type: "worker.status", state: "stopped" });
+    expect(script.took("ask_fleet")).toMatchObject([{ request: { runId, attempt, avoidHostId: HOST_ID } }]);
+    script.lease();
+    script.host({ type: "run.accepted", runId });
+  }
+  script.effects = [];
+  script.host(fails);
+  expect(script.run(runId)).toMatchObject({ outcome: "failed", reason: "container_failed", evidence: "no such image" });
+  expect(script.took("dead_letter")).toMatchObject([
+    { letter: { runId, reason: "container_failed", evidence: "no such image", attempts: 3, begun: false } },
+  ]);
+});
+
+test("[S-26] a worker that fails after the start is not replaced: the run may have worked", () => {
+  const { script, runId } = SessionScript.withRun("running");
+  script.host({ type: "run.aborted", runId, reason: "container_failed", evidence: "exit 137" });
+  expect(script.run(runId)).toMatchObject({ outcome: "failed", reason: "container_failed" });
+});
+
+test("[S-27] what failed with its host or its worker is a dead letter; what failed or was stopped otherwise is none", () => {
+  const lost = SessionScript.withRun("running");
+  lost.script.do({ type: "lease_lost", epoch: lost.script.view.epoch, reason: "silent" });
+  expect(lost.script.took("dead_letter")).toMatchObject([
+    { letter: { runId: lost.runId, reason: "host_lost", attempts: 1, begun: true, requestedBy: ADA.id } },
+  ]);
+  for (const reason of ["rate_limited", "internal"] as const) {
+    const { script, runId } = SessionScript.withRun("running");
+    script.host({ type: "run.aborted", runId, reason, evidence: "said no" });
+    expect(script.took("dead_letter")).toEqual([]);
+  }
+  const stopped = SessionScript.withRun("cancelling");
+  stopped.script.do({ type: "lease_lost", epoch: stopped.script.view.epoch, reason: "silent" });
+  expect(stopped.script.took("dead_letter")).toEqual([]);
+});
+
+test("[S-28] a run goes only to a worker whose host has its labels; another worker gives way and the fleet is asked with them", () => {
+  const script = SessionScript.created();
+  const plain = script.prompt("work");
+  script.do({ type: "lease_granted", hostId: HOST_ID, epoch: 1, labels: { zone: "a", gpu: "no" } });
+  script.host({ type: "worker.status", state: "active" });
+  script.host({ type: "run.started", runId: plain });
+  const here = script.prompt("here", { labels: { zone: "a" } });
+  const there = script.prompt("there", { labels: { gpu: "yes" } });
+  script.finish(plain);
+  expect(script.run(here).state).toBe("assigned");
+  script.effects = [];
+  script.finish(here);
+  expect(script.run(there).state).toBe("queued");
+  expect(script.view.worker.state).toBe("stopping");
+  script.host({ type: "worker.status", state: "stopped" });
+  expect(script.took("ask_fleet")).toMatchObject([{ request: { runId: there, labels: { gpu: "yes" } } }]);
+  script.do({ type: "lease_granted", hostId: "hst_bbbbbbbbbbbbbbbbbbbb", epoch: 2, labels: { gpu: "yes" } });
+  expect(script.run(there).state).toBe("assigned");
 });
 
 test("[S-24] a run whose start was announced is not repeated, whatever was heard of it since", () => {

@@ -49,10 +49,11 @@ const TABLE: Record<Cause, Record<Started, Outcome>> = {
     waiting: "waiting",
     cancelling: "cancelling",
   },
+  // Its worker failed: nothing has begun before the start, so another attempt is made.
   "host aborts": {
     queued: "queued",
-    assigned: "failed",
-    preparing: "failed",
+    assigned: "queued",
+    preparing: "queued",
     running: "failed",
     waiting: "failed",
     cancelling: "cancelled",
