@@ -12,7 +12,8 @@ const UNSAVED_MS = 60_000;
 export function decideReconcile(view: SessionView, now: number): NewEvent[] {
   const run = activeRun(view);
   if (run && !holdsLease(view)) {
-    return loseHost(view, { reason: "The run was under way and no host had the session.", epoch: view.epoch });
+    const reason = "The run was under way and no host had the session.";
+    return loseHost(view, { reason, epoch: view.epoch }, now);
   }
   const { worker } = view;
   // A worker that was started for a run that is gone holds its slot, and nothing would ever stop it.
