@@ -191,7 +191,7 @@ test("[S-26] a worker that fails after the start is not replaced: the run may ha
   expect(script.run(runId)).toMatchObject({ outcome: "failed", reason: "container_failed" });
 });
 
-test("[S-27] what failed with its host or its worker is a dead letter; what failed or was stopped otherwise is none", () => {
+test("[S-29] what failed with its host or its worker is a dead letter; what failed or was stopped otherwise is none", () => {
   const lost = SessionScript.withRun("running");
   lost.script.do({ type: "lease_lost", epoch: lost.script.view.epoch, reason: "silent" });
   expect(lost.script.took("dead_letter")).toMatchObject([
@@ -207,7 +207,7 @@ test("[S-27] what failed with its host or its worker is a dead letter; what fail
   expect(stopped.script.took("dead_letter")).toEqual([]);
 });
 
-test("[S-28] a run goes only to a worker whose host has its labels; another worker gives way and the fleet is asked with them", () => {
+test("[S-30] a run goes only to a worker whose host has its labels; another worker gives way and the fleet is asked with them", () => {
   const script = SessionScript.created();
   const plain = script.prompt("work");
   script.do({ type: "lease_granted", hostId: HOST_ID, epoch: 1, labels: { zone: "a", gpu: "no" } });
