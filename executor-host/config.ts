@@ -9,6 +9,7 @@
  *   <state>/daemon.sock      its local API: status, drain             (local-api.ts)
  *   <state>/toolkit/         Node, runner and agent CLIs, mounted into workers
  *   <state>/sessions/<id>/   workspace/  sync/  kept/
+ *   <state>/bases/           trees of snapshots that new sessions lie on   (workspace/warm-base.ts)
  *   <state>/run/<id>/        runner.sock and spool, shared with the worker (short: a socket's path has a limit)
  *   <state>/egress/<id>/     proxy.sock, shared with the worker
  *
@@ -47,6 +48,8 @@ export const settingsSchema = z.object({
     /** Disk of a session's workspace and run folder together; a run that takes more is ended. */
     workspaceBytes: z.number().int().positive(),
   }),
+  /** Trees of snapshots that are kept for new sessions although none lies on them; 0: none are made. */
+  warmBases: z.number().int().min(0).max(1_000),
   /** workers as plain processes, without any isolation. Development only. */
   allowProcessMode: z.boolean(),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]),
@@ -77,6 +80,7 @@ export function statePaths(stateDir: string) {
     sessions: join(root, "sessions"),
     run: join(root, "run"),
     egress: join(root, "egress"),
+    bases: join(root, "bases"),
   };
 }
 
@@ -107,6 +111,7 @@ function defaults(): Settings {
   return {
     slots: Math.max(2, availableParallelism()),
     limits: { memoryBytes: 4_096 * MiB, cpus: 2, pids: 1_024, tmpBytes: 1_024 * MiB, workspaceBytes: 10_240 * MiB },
+    warmBases: 4,
     allowProcessMode: false,
     logLevel: "info",
   };
@@ -124,6 +129,7 @@ function environmentSettings(env: Environment): PartialSettings {
     slots: number("GANTRY_SLOTS"),
     image: env.GANTRY_IMAGE || undefined,
     logLevel: env.GANTRY_LOG_LEVEL || undefined,
+    warmBases: env.GANTRY_WARM_BASES === undefined ? undefined : Number(env.GANTRY_WARM_BASES),
     allowProcessMode: env.GANTRY_ALLOW_PROCESS_MODE === "1" ? true : undefined,
   };
   const limits = {

@@ -34,6 +34,7 @@ import { Sessions } from "./session/sessions.ts";
 import { Turns } from "./session/turns.ts";
 import { prepareToolkit } from "./toolkit/toolkit.ts";
 import { WorkerImage, type WorkerImageNeeds } from "./worker-image.ts";
+import { hostBases } from "./workspace/host-bases.ts";
 import { restoreWorkspace } from "./workspace/restore.ts";
 import { syncWorkspace } from "./workspace/sync.ts";
 
@@ -163,6 +164,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     toolkitDir: toolkit.dir,
     openEgress: dependencies.openEgress ?? ((lease) => keys.openEgress(lease)),
     workspaceTurns: new Turns(),
+    warmBases: hostBases(paths, settings, logger),
     syncWorkspace,
     restoreWorkspace,
     ...dependencies.workspace,

@@ -10,6 +10,7 @@ import type { Logger } from "./logs.ts";
 import type { Records } from "./session/records.ts";
 import type { Turns } from "./session/turns.ts";
 import type { RestoreInput, RestoreResult, SyncInput, SyncResult } from "./workspace/port.ts";
+import type { Bases } from "./workspace/warm-base.ts";
 
 /** A session's way out. `dir` is mounted into the worker and holds the proxy's socket. */
 export type Egress = { dir: string; close(): Promise<void> };
@@ -33,6 +34,8 @@ export type HostNeeds = {
   openEgress(lease: Pick<Assignment, "sessionId" | "epoch" | "traceId">): Promise<Egress | undefined>;
   /** By session id: whoever syncs, restores or moves a workspace takes a turn. */
   workspaceTurns: Turns;
+  /** Where new workspaces find trees that this host has made once; undefined where it cannot be. */
+  warmBases(): Bases | undefined;
   syncWorkspace(input: SyncInput): Promise<SyncResult>;
   restoreWorkspace(input: RestoreInput): Promise<RestoreResult>;
 };

@@ -7,9 +7,10 @@
  *
  * Files that were never saved are not overwritten: they are moved to `kept/` first.
  */
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../logs.ts";
+import { moveWorkspace } from "../workspace/layer.ts";
 import { type LayersInput, layRuntime } from "../workspace/runtime-layers.ts";
 import { RunFailed } from "./failure.ts";
 import type { WorkspaceRecord } from "./records.ts";
@@ -49,13 +50,6 @@ export async function setAside(
 ): Promise<string> {
   await mkdir(dirs.kept, { recursive: true, mode: 0o700 });
   const target = join(dirs.kept, `epoch-${epoch}-${Date.now()}`);
-  for (const [from, to] of [
-    [dirs.workspace, target],
-    [dirs.sync, `${target}.sync`],
-  ] as const) {
-    await rename(from, to).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-    });
-  }
+  moveWorkspace({ root: dirs.workspace, stateDir: dirs.sync }, { root: target, stateDir: `${target}.sync` });
   return target;
 }

@@ -11,6 +11,7 @@ import type { Logger } from "../logs.ts";
 import type { Egress, HostNeeds } from "../needs.ts";
 import type { StoreAccess } from "../workspace/port.ts";
 import { finishInterruptedRestore } from "../workspace/restore-swap.ts";
+import type { Bases } from "../workspace/warm-base.ts";
 import { RunFailed } from "./failure.ts";
 import { layForRun, planWorkspace, setAside } from "./prepare-workspace.ts";
 import { removeSpool } from "./spool-tail.ts";
@@ -70,7 +71,8 @@ export class SessionWorker {
    */
   async ensure(run: WantedWorkspace): Promise<LiveWorker> {
     if (this.#live) {
-      await this.#inTurn(() => this.#layRuntime(run));
+      // Not in turn: a sync that is under way may take long, and bears changes like any the worker makes.
+      this.#layRuntime(run);
       return this.#live;
     }
     this.#starting ??= this.#start(run).finally(() => {
@@ -102,7 +104,7 @@ export class SessionWorker {
     const [toolkitDir, image] = await Promise.all([
       host.toolkitDir(),
       this.engine.images ? host.image() : "",
-      this.#inTurn(async () => {
+      host.workspaceTurns.take(sessionId, async () => {
         await this.#prepareWorkspace(run.snapshotId);
         this.#layRuntime(run);
       }),
@@ -127,10 +129,6 @@ export class SessionWorker {
     return live;
   }
 
-  #inTurn<T>(work: () => Promise<T> | T): Promise<T> {
-    return this.#needs.host.workspaceTurns.take(this.#needs.assignment.sessionId, async () => await work());
-  }
-
   /** @throws RunFailed `workspace_failed` when the workspace is not, and cannot be made, what the run needs */
   #layRuntime({ runId, manifest }: WantedWorkspace): void {
     if (manifest === undefined) return;
@@ -141,6 +139,13 @@ export class SessionWorker {
   #owner(): { owner?: { uid: number; gid: number } } {
     const given = process.getuid?.() === 0 && this.#needs.assignment.vmMode !== "process";
     return given ? { owner: workerUser() } : {};
+  }
+
+  /** All bases belong to the workers' own user, and only containers are kept from changing what lies below a layer. */
+  #bases(): { bases?: Bases } {
+    const { host, assignment } = this.#needs;
+    const bases = assignment.vmMode === "docker" && this.#owner().owner ? host.warmBases() : undefined;
+    return bases ? { bases } : {};
   }
 
   async #prepareWorkspace(snapshotId: string | undefined): Promise<void> {
@@ -171,6 +176,7 @@ export class SessionWorker {
         traceId,
         snapshotId,
         ...this.#owner(),
+        ...this.#bases(),
       });
       logger.info(
         { phase: "restore", ...restored, snapshotId, ms: host.clock.now() - startedAt },

@@ -10,7 +10,17 @@
  *
  * Losing any of it costs time, never content: the next sync reads everything again.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, type Stats, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Manifest } from "#protocol/snapshot.ts";
 import { codeOf } from "./errors.ts";
@@ -67,6 +77,21 @@ export function keepSnapshot(
   if (text !== undefined) replaceFile(join(stateDir, `${snapshotId}.manifest`), text);
   const index = JSON.stringify({ version: INDEX_VERSION, signatures: [...signatures] });
   replaceFile(join(stateDir, `${snapshotId}.index`), index);
+}
+
+/** The same as [keepSnapshot], with what another state folder keeps of the snapshot. Its files are never written again. */
+export function shareSnapshot(from: string, to: string, snapshotId: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const ending of ["manifest", "index"]) {
+    const target = join(to, `${snapshotId}.${ending}`);
+    rmSync(target, { force: true });
+    linkSync(join(from, `${snapshotId}.${ending}`), target);
+  }
+}
+
+/** Is there a snapshot that the workspace is compared with? */
+export function hasCurrent(stateDir: string): boolean {
+  return existsSync(join(stateDir, "current.json"));
 }
 
 /** From here on `snapshotId` is what the workspace is compared with. Files of other snapshots go. */

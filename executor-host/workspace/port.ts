@@ -2,6 +2,8 @@
  * What the daemon asks of the workspace engine. The engine keeps its scan index in `stateDir`; the store is reached
  * over HTTP (durable/protocol/snapshot.ts says how) with a token that may change while it works.
  */
+import type { Bases } from "./warm-base.ts";
+
 export type StoreAccess = {
   /** The assignment's `storeUrl`, which is a path, made whole with the control plane's origin. */
   url: string;
@@ -34,8 +36,11 @@ export type SyncResult = {
 };
 
 export type RestoreInput = SyncInput & {
-  snapshotId: string /** Owner of what is written; absent: whoever runs the daemon. */;
+  snapshotId: string;
+  /** Owner of what is written; absent: whoever runs the daemon. */
   owner?: { uid: number; gid: number };
+  /** The host's warm bases, for the worker's owner; absent: the workspace gets files of its own. */
+  bases?: Bases;
 };
 export type RestoreResult = { files: number; bytes: number; bytesFetched: number };
 

@@ -12,10 +12,11 @@ import { collision, foldingOf } from "./collisions.ts";
 import { codeOf } from "./errors.ts";
 import { readFrame } from "./frame-reader.ts";
 import { keepSnapshot, type LastSnapshot, parseManifest, readLast, readManifestText } from "./index-file.ts";
+import { readLayer } from "./layer.ts";
 import { StoreError } from "./port.ts";
 import { removeTree } from "./remove-tree.ts";
 import { type Fetch, planRestore } from "./restore-plan.ts";
-import { isStaging, stagingOf, swapIn } from "./restore-swap.ts";
+import { isStaging, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
 import { buildSnapshot } from "./snapshot-builder.ts";
 import { type Owner, StagingWriter } from "./staging-writer.ts";
 import { Damaged } from "./store-client.ts";
@@ -46,9 +47,7 @@ port.on("message", ({ id, bytes }: ToRestoreThread) => {
   waiting.delete(id);
 });
 
-function step(name: string): void {
-  if (name === input.failBefore) throw new Error(`killed before ${name}`);
-}
+const step = stepsThatFail(input.failBefore);
 
 async function restore(): Promise<FromRestoreThread> {
   const { root, stateDir, snapshotId } = input;
@@ -110,7 +109,8 @@ function prepareStaging(staging: string): boolean {
   const parent = dirname(staging);
   mkdirSync(parent, { recursive: true });
   const root = lstatSync(input.root, { throwIfNoEntry: false });
-  if (root !== undefined && (!root.isDirectory() || root.dev !== lstatSync(parent).dev)) {
+  const foreign = root !== undefined && root.dev !== lstatSync(parent).dev && readLayer(input.stateDir) === undefined;
+  if (root !== undefined && (!root.isDirectory() || foreign)) {
     throw new StoreError(
       "workspace_unusable",
       `${input.root} has to be a plain directory, not a link or a mount`,

@@ -3,14 +3,20 @@
  * the last byte before it takes its place (restore-swap.ts): broken off at any moment, the workspace is the old one or,
  * once finished by whoever comes next, the new one. Called again after a failure, it goes on with what it has.
  */
+import { randomBytes } from "node:crypto";
+import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { keepSnapshot, readManifestText } from "./index-file.ts";
+import { hasCurrent, keepSnapshot, readManifestText, shareSnapshot } from "./index-file.ts";
+import { lowerOf, readLayer, upperOf } from "./layer.ts";
 import { type RestoreInput, type RestoreResult, StoreError } from "./port.ts";
 import { removeTree } from "./remove-tree.ts";
-import { finishInterruptedRestore, stagingOf } from "./restore-swap.ts";
+import { finishInterruptedRestore, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
 import type { FromRestoreThread, RestoreThreadInput, ToRestoreThread } from "./restore-thread.ts";
 import { realTools, StoreClient, type StoreTools } from "./store-client.ts";
+import { type Base, type Bases, findBase, makeBase, pruneBases, stateOf } from "./warm-base.ts";
 
+/** `failBefore` is for tests: the step before which everything ends as if the daemon had been killed. */
+export type RestoreTools = StoreTools & { failBefore?: string };
 type Restored = Extract<FromRestoreThread, { type: "restored" }>;
 
 /**
@@ -19,10 +25,43 @@ type Restored = Extract<FromRestoreThread, { type: "restored" }>;
  * Throws StoreError: `not_found`, `snapshot_invalid`, `store_corrupt`, `names_collide`, `workspace_unusable`, `disk_full`
  * and what the store answers; the signal's reason; or the root's own error. The workspace is then as it was.
  */
-export async function restoreWorkspace(
-  input: RestoreInput,
-  tools: StoreTools & { failBefore?: string } = realTools,
-): Promise<RestoreResult> {
+export async function restoreWorkspace(input: RestoreInput, tools: RestoreTools = realTools): Promise<RestoreResult> {
+  finishInterruptedRestore(input);
+  // A tree of its own that is there already has most of what is wanted: better than a base that has to be made.
+  const hasOwnTree = hasCurrent(input.stateDir) && readLayer(input.stateDir) === undefined;
+  if (input.bases === undefined || hasOwnTree) return await restoreTree(input, tools);
+  return await restoreOnBase(input, input.bases, tools);
+}
+
+/** On a base that is there, without a byte from the store and without a file made; else the base is made first. */
+async function restoreOnBase(input: RestoreInput, bases: Bases, tools: RestoreTools): Promise<RestoreResult> {
+  const { snapshotId } = input;
+  let bytesFetched = 0;
+  const base =
+    findBase(bases, snapshotId) ??
+    (await makeBase(bases, snapshotId, async (place) => {
+      const restored = await restoreTree({ ...input, ...place }, tools);
+      bytesFetched = restored.bytesFetched;
+      return restored;
+    }));
+  input.signal?.throwIfAborted();
+  lieOn(base, input, tools.failBefore);
+  pruneBases(bases);
+  return { files: base.files, bytes: base.bytes, bytesFetched };
+}
+
+/** Makes the workspace a new, empty layer over `base`. */
+function lieOn(base: Base, { root, stateDir, snapshotId, owner }: RestoreInput, failBefore?: string): void {
+  const layer = { name: randomBytes(4).toString("hex"), base: base.folder };
+  const upper = upperOf(root, layer);
+  mkdirSync(upper, { recursive: true, mode: 0o700 });
+  chmodSync(upper, (lstatSync(root, { throwIfNoEntry: false }) ?? lstatSync(lowerOf(layer))).mode & 0o7777);
+  if (owner !== undefined) chownSync(upper, owner.uid, owner.gid);
+  shareSnapshot(stateOf(base.folder), stateDir, snapshotId);
+  swapIn({ root, stateDir }, snapshotId, stepsThatFail(failBefore), layer);
+}
+
+async function restoreTree(input: RestoreInput, tools: RestoreTools): Promise<RestoreResult> {
   const { root, stateDir, sessionId, snapshotId, owner } = input;
   finishInterruptedRestore(input);
   const client = new StoreClient(input, tools);

@@ -24,28 +24,36 @@ export type Found =
   | { kind: "directory"; path: string; mode: number }
   | { kind: "link"; path: string; mode: number; target: string };
 
-export type Scan = { found: Found[]; omitted: Omitted[] };
+/** `untouched`: folders that are exactly as in the base that the workspace lies on; nothing below them is in `found`. */
+export type Scan = { found: Found[]; omitted: Omitted[]; untouched: string[] };
+/** `over`: the folders of the overlay that is mounted at the root. What it has not touched is not looked at. */
+export type ScanOptions = { limits?: ScanLimits; over?: { upper: string; lower: string } | undefined };
+/** A folder of the workspace in both layers; it is in the upper one as soon as anything in it was touched. */
+type Layers = { upper: Directory; lower: Directory };
 export type ScanLimits = { entries: number; fileBytes: number; totalBytes: number; pathDepth: number };
 
 /**
  * Everything in `root` in the order in which it should be kept: the agents' folder first, then by name. Throws when the
  * root cannot be read; what else cannot be read is in `omitted`.
  */
-export function scanTree(root: string, limits: ScanLimits = SNAPSHOT_LIMITS): Scan {
+export function scanTree(root: string, { limits = SNAPSHOT_LIMITS, over }: ScanOptions = {}): Scan {
   const walk = new Walk(limits);
   const directory = openRoot(root);
+  const layers = over && { upper: openRoot(over.upper), lower: openRoot(over.lower) };
   try {
     walk.device = fstatSync(directory.fd).dev;
-    walk.enter(directory, "", 1);
+    walk.enter(directory, "", 1, layers);
   } finally {
     closeDirectory(directory);
+    closeLayers(layers);
   }
-  return { found: walk.found, omitted: walk.omitted };
+  return { found: walk.found, omitted: walk.omitted, untouched: walk.untouched };
 }
 
 class Walk {
   readonly found: Found[] = [];
   readonly omitted: Omitted[] = [];
+  readonly untouched: string[] = [];
   device = 0;
   readonly #limits: ScanLimits;
   #bytes = 0;
@@ -54,12 +62,12 @@ class Walk {
     this.#limits = limits;
   }
 
-  enter(directory: Directory, prefix: string, depth: number): void {
+  enter(directory: Directory, prefix: string, depth: number, layers?: Layers): void {
     const names = this.#names(directory, prefix);
     if (prefix === "") names.sort((a, b) => Number(b === AGENT_FOLDER) - Number(a === AGENT_FOLDER));
     for (const name of names) {
       try {
-        this.#visit(directory, name, prefix + name, depth);
+        this.#visit(directory, name, prefix + name, depth, layers);
       } catch (error) {
         if (!isAboutTheFile(error)) throw error;
         // Gone since it was listed: it is not part of the workspace any more.
@@ -87,7 +95,7 @@ class Walk {
     return good.sort();
   }
 
-  #visit(directory: Directory, name: string, path: string, depth: number): void {
+  #visit(directory: Directory, name: string, path: string, depth: number, layers: Layers | undefined): void {
     const stats = lstatSync(at(directory, name));
     const mode = stats.mode & MODE_BITS;
     const kind = stats.mode & KIND_BITS;
@@ -106,15 +114,46 @@ class Walk {
       this.found.push({ kind: "file", path, mode, stats });
     } else {
       if (stats.dev !== this.device) return this.omit(path, "other_file_system");
+      const below = layers && layersBelow(layers, name, stats.ino);
+      if (below === "untouched") {
+        this.untouched.push(path);
+        return;
+      }
       const child = openChild(directory, name);
       try {
         this.found.push({ kind: "directory", path, mode });
-        this.enter(child, `${path}/`, depth + 1);
+        this.enter(child, `${path}/`, depth + 1, below);
       } finally {
         closeDirectory(child);
+        closeLayers(below);
       }
     }
   }
+}
+
+/**
+ * A folder that only the lower layer has is as it was, and so is everything in it: whatever is touched is in the upper layer
+ * first, with all its parents. The inode says that it is this very folder, and not one that was renamed to here.
+ */
+function layersBelow({ upper, lower }: Layers, name: string, inode: number): Layers | "untouched" | undefined {
+  const above = lstatSync(at(upper, name), { throwIfNoEntry: false });
+  const base = lstatSync(at(lower, name), { throwIfNoEntry: false });
+  if (base?.isDirectory() !== true) return undefined;
+  if (above === undefined) return base.ino === inode ? "untouched" : undefined;
+  if (!above.isDirectory()) return undefined;
+  const opened = openChild(upper, name);
+  try {
+    return { upper: opened, lower: openChild(lower, name) };
+  } catch (error) {
+    closeDirectory(opened);
+    throw error;
+  }
+}
+
+function closeLayers(layers: Layers | undefined): void {
+  if (layers === undefined) return;
+  closeDirectory(layers.upper);
+  closeDirectory(layers.lower);
 }
 
 function linkTarget(directory: Directory, name: string): string {

@@ -26,6 +26,8 @@ export type BuildInput = {
   last?: { snapshotId: string; manifest: Manifest; signatures: Signatures };
   now: () => number;
   emit: (hash: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /** The overlay's folders when the workspace is a layer; `last` is then a snapshot of this very layer, or its base. */
+  over?: { upper: string; lower: string } | undefined;
   /** Called after a file was read and before it is looked at again. */
   afterReading?: (path: string) => void;
 };
@@ -37,10 +39,13 @@ export type Build =
 /** Throws when the root cannot be read; what cannot be read in it is in the manifest's `omitted`. */
 export async function buildSnapshot(input: BuildInput): Promise<Build> {
   const { last, now } = input;
-  const { found, omitted } = scanTree(input.root);
   const before = new Map(last?.manifest.entries.map((entry) => [entry.path, entry]));
   const retiring = last === undefined ? new Set<string>() : packsToRetire(last.manifest);
   const signatures: Signatures = new Map();
+  // What is to be packed anew has to be found.
+  const over = last !== undefined && retiring.size === 0 ? input.over : undefined;
+  const { found, omitted, untouched } = scanTree(input.root, { over });
+  const taken = last === undefined ? [] : takeUntouched(untouched, last, signatures, omitted);
 
   const same = (item: Found): SnapshotEntry | undefined => {
     const entry = before.get(item.path);
@@ -54,7 +59,7 @@ export async function buildSnapshot(input: BuildInput): Promise<Build> {
   let entries = found.map((item) => (item.kind === "file" ? same(item) : withoutStats(item)));
   const packs = new Packs(last?.manifest, input.emit);
   const reader = new Reader(input, packs, signatures, omitted);
-  entries = await reader.readMissing(found, entries);
+  entries = [...(await reader.readMissing(found, entries)), ...taken];
 
   if (last !== undefined && sameEntries(entries, last.manifest) && sameOmissions(omitted, last.manifest.omitted)) {
     return { changed: false, snapshotId: last.snapshotId, signatures, totals: totalsOf(last.manifest) };
@@ -75,6 +80,29 @@ export async function buildSnapshot(input: BuildInput): Promise<Build> {
   };
   const text = encodeManifest(manifest);
   return { changed: true, snapshotId: sha256(text), manifest, text, signatures, totals: totalsOf(manifest) };
+}
+
+/** The entries, signatures and omissions of the last snapshot in folders that nobody has touched. */
+function takeUntouched(
+  folders: readonly string[],
+  { manifest, signatures: known }: NonNullable<BuildInput["last"]>,
+  signatures: Signatures,
+  omitted: Omitted[],
+): SnapshotEntry[] {
+  if (folders.length === 0) return [];
+  const within = new Set(folders);
+  const isTaken = (path: string): boolean => {
+    for (let end = path.length; end > 0; end = path.lastIndexOf("/", end - 1))
+      if (within.has(path.slice(0, end))) return true;
+    return false;
+  };
+  omitted.push(...manifest.omitted.filter(({ path }) => isTaken(path)));
+  return manifest.entries.filter(({ path }) => {
+    if (!isTaken(path)) return false;
+    const signature = known.get(path);
+    if (signature !== undefined) signatures.set(path, signature);
+    return true;
+  });
 }
 
 /** Which packs hold what: those of the last snapshot and those being written. */

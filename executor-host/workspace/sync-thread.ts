@@ -11,6 +11,7 @@ import { constants, zstdCompressSync } from "node:zlib";
 import { diffManifest } from "#protocol/manifest-text.ts";
 import { codeOf } from "./errors.ts";
 import { keepSnapshot, parseManifest, readLast, readManifestText } from "./index-file.ts";
+import { lowerOf, readLayer, upperOf } from "./layer.ts";
 import { buildSnapshot, type Totals } from "./snapshot-builder.ts";
 
 export type SyncThreadInput = { root: string; stateDir: string; sessionId: string };
@@ -41,7 +42,16 @@ async function build(input: SyncThreadInput): Promise<FromSyncThread> {
   const current = readLast(stateDir);
   const text = current && readManifestText(stateDir, current.snapshotId);
   const last = current && text && { ...current, manifest: parseManifest(text) };
-  const built = await buildSnapshot({ root, sessionId, now: Date.now, emit, ...(last === undefined ? {} : { last }) });
+  const layer = readLayer(stateDir);
+  const over = layer && { upper: upperOf(root, layer), lower: lowerOf(layer) };
+  const built = await buildSnapshot({
+    root,
+    sessionId,
+    now: Date.now,
+    emit,
+    over,
+    ...(last === undefined ? {} : { last }),
+  });
   const { snapshotId, signatures, totals } = built;
   keepSnapshot(stateDir, snapshotId, built.changed ? built.text : undefined, signatures);
   if (!built.changed) return { type: "built", changed: false, snapshotId, totals };

@@ -74,11 +74,13 @@ describe("[P-snap-15] what cannot be kept is named", () => {
     at.write("big", "x".repeat(2_000));
     at.write("small", "x");
     const limits = { entries: 5, fileBytes: 1_000, totalBytes: 10_000, pathDepth: 2 };
-    expect(scanTree(at.root, limits).omitted).toEqual([
+    expect(scanTree(at.root, { limits }).omitted).toEqual([
       { path: "a/b/c", reason: "too_deep" },
       { path: "big", reason: "too_large", detail: "2000 bytes" },
     ]);
-    expect(scanTree(at.root, { ...limits, entries: 1 }).omitted.map(({ reason }) => reason)).toContain("too_many");
+    expect(scanTree(at.root, { limits: { ...limits, entries: 1 } }).omitted.map(({ reason }) => reason)).toContain(
+      "too_many",
+    );
   });
 
   test("a sparse terabyte is refused by its size, not read", () => {
