@@ -39,6 +39,9 @@ export function carryOut(effect: Effect, needs: EffectNeeds): void {
       return outbox.put(fleetKey.release, { epoch: effect.epoch }, now);
     case "dead_letter":
       return outbox.put(fleetKey.dead(effect.letter.runId), effect.letter, now);
+    case "forget_archive":
+      outbox.remove(ARCHIVE_MOVE);
+      return outbox.put(ARCHIVE_FORGET, {}, now);
     case "set_deadline":
       return deadlines.set(effect.name, effect.at);
     case "clear_deadline":
@@ -49,6 +52,10 @@ export function carryOut(effect: Effect, needs: EffectNeeds): void {
       return effect satisfies never;
   }
 }
+
+/** Old rows of the log have to go to the store; all of the session's segments have to go from there. */
+export const ARCHIVE_MOVE = "archive/move";
+export const ARCHIVE_FORGET = "archive/forget";
 
 export const fleetKey = {
   ask: (runId: string) => `fleet/ask/${runId}`,

@@ -3,14 +3,18 @@
  * not read holds nothing in memory and goes on from its own cursor when it reads again.
  */
 import type { SessionEvent } from "#protocol/events.ts";
+import type { Archive } from "./archive.ts";
 import type { EventLog } from "./event-log.ts";
 
 /** Bytes that are handed to the platform ahead of the reader. */
 const AHEAD_BYTES = 256 * 1024;
 
+export type Sources = { log: EventLog; archive: Archive };
+
 export class EventStream {
   readonly readable: ReadableStream<Uint8Array>;
   readonly #log: EventLog;
+  readonly #archive: Archive;
   readonly #runId: string | undefined;
   readonly #ended: () => void;
   readonly #encoder = new TextEncoder();
@@ -18,8 +22,9 @@ export class EventStream {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   /** @param runId only this run, and the stream ends after its `run.finished` */
-  constructor(log: EventLog, cursor: number, runId: string | undefined, ended: () => void) {
+  constructor({ log, archive }: Sources, cursor: number, runId: string | undefined, ended: () => void) {
     this.#log = log;
+    this.#archive = archive;
     this.#cursor = cursor;
     this.#runId = runId;
     this.#ended = ended;
@@ -30,7 +35,7 @@ export class EventStream {
           // The headers go out at once, and a browser comes back after a second instead of its own default.
           controller.enqueue(this.#encoder.encode("retry: 1000\n\n"));
         },
-        pull: () => this.#fill(),
+        pull: () => this.#pull(),
         cancel: () => this.#end(),
       },
       { highWaterMark: AHEAD_BYTES, size: (chunk) => chunk?.byteLength ?? 0 },
@@ -39,9 +44,22 @@ export class EventStream {
 
   /** New events are in the log. */
   notify(events: readonly SessionEvent[]): void {
-    if (!this.#wantsMore()) return;
+    // What is read from the archive goes on into the log by itself.
+    if (!this.#wantsMore() || this.#cursor < this.#archive.upTo) return;
     if (events[0] && events[0].seq === this.#cursor + 1) this.#write(events);
     else this.#fill();
+  }
+
+  #pull(): void | Promise<void> {
+    return this.#cursor < this.#archive.upTo ? this.#fillFromArchive() : this.#fill();
+  }
+
+  async #fillFromArchive(): Promise<void> {
+    for await (const events of this.#archive.after(this.#cursor)) {
+      this.#write(events);
+      if (!this.#wantsMore()) return;
+    }
+    this.#fill();
   }
 
   #fill(): void {

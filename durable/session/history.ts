@@ -82,13 +82,13 @@ export class History {
     return `{"cursor":${cursor},"messages":[${all.join(",")}]}`;
   }
 
-  /** One run's events in order; with `types` only those. Reads what lies between its prompt and its end. */
+  /** One run's events in order, as far as they are in the object; with `types` only those. Reads what lies between its prompt and its end. */
   ofRun(view: SessionView, runId: string, types?: readonly SessionEvent["type"][]): SessionEvent[] {
     const run = runById(view, runId);
     const last = run?.state === "finished" ? run.finishedSeq : undefined;
     const found: SessionEvent[] = [];
     for (const events of this.#log.after((run?.promptSeq ?? 1) - 1)) {
-      found.push(...events.filter((event) => event.runId === runId && (!types || types.includes(event.type))));
+      found.push(...events.filter((event) => isOfRun(event, runId, types)));
       if (last !== undefined && (events.at(-1)?.seq ?? 0) >= last) break;
     }
     return found;
@@ -123,6 +123,9 @@ export class History {
     }
   }
 }
+
+export const isOfRun = (event: SessionEvent, runId: string, types?: readonly SessionEvent["type"][]): boolean =>
+  event.runId === runId && (types === undefined || types.includes(event.type));
 
 const isHighHalf = (code: number): boolean => code >= 0xd800 && code <= 0xdbff;
 

@@ -9,6 +9,7 @@ import { LIMITS } from "#protocol/limits.ts";
 import { runById, type SessionView } from "#protocol/session-view.ts";
 import type { SnapshotReason, ToViewer } from "#protocol/viewer.ts";
 import { closeSocket } from "../shell/host-handshake.ts";
+import type { Archive } from "./archive.ts";
 import type { EventLog } from "./event-log.ts";
 import { EventStream } from "./event-stream.ts";
 import type { History } from "./history.ts";
@@ -24,24 +25,45 @@ export class Hub {
   readonly #sockets: () => WebSocket[];
   readonly #log: EventLog;
   readonly #history: History;
+  readonly #archive: Archive;
   /** Forgotten on hibernation, which only happens when nothing was sent for a while. */
   readonly #unread = new WeakMap<WebSocket, Unread>();
   readonly #streams = new Set<EventStream>();
 
-  constructor(sockets: () => WebSocket[], log: EventLog, history: History) {
+  constructor(sockets: () => WebSocket[], log: EventLog, history: History, archive: Archive) {
     this.#sockets = sockets;
     this.#log = log;
     this.#history = history;
+    this.#archive = archive;
   }
 
-  /** A page has connected. */
-  join(ws: WebSocket, cursor: number, view: SessionView, hostConnected: boolean): void {
-    const why = snapshotNeeded(cursor, view.cursor);
+  /**
+   * What a page with this cursor gets of the archive, read before it joins; nothing when it gets a snapshot.
+   * @param last how far the session is
+   */
+  async archived(cursor: number, last: number): Promise<SessionEvent[][]> {
+    if (cursor >= this.#archive.upTo || snapshotNeeded(cursor, last)) return [];
+    return await Array.fromAsync(this.#archive.after(cursor));
+  }
+
+  /** A page has connected. `archived` is what was read for it. */
+  join(
+    ws: WebSocket,
+    from: number,
+    view: SessionView,
+    hostConnected: boolean,
+    archived: readonly SessionEvent[][] = [],
+  ): void {
+    const cursor = Math.max(from, archived.at(-1)?.at(-1)?.seq ?? 0);
+    // Rows may have been moved while those before them were read: then there is no tail to give.
+    const gone = cursor < this.#archive.upTo;
+    const why = snapshotNeeded(from, view.cursor) ?? (gone ? "too_far_behind" : undefined);
     if (why) {
       const head = { type: "snapshot", view, cursor: view.cursor, reason: why };
       const text = `${JSON.stringify(head).slice(0, -1)},"transcript":${this.#history.transcriptText()}}`;
       if (ws.readyState === WebSocket.READY_STATE_OPEN) ws.send(text);
     } else {
+      for (const events of archived) this.#sendText(ws, `{"type":"events","events":${JSON.stringify(events)}}`, cursor);
       for (const events of this.#log.framesAfter(cursor))
         this.#sendText(ws, `{"type":"events","events":${events}}`, view.cursor);
     }
@@ -52,7 +74,9 @@ export class Hub {
   stream(cursor: number, view: SessionView, runId: string | undefined): ReadableStream<Uint8Array> {
     const before = (runId === undefined ? undefined : runById(view, runId)?.promptSeq) ?? 1;
     const start = Math.min(Math.max(cursor, before - 1), view.cursor);
-    const stream = new EventStream(this.#log, start, runId, () => this.#streams.delete(stream));
+    const stream = new EventStream({ log: this.#log, archive: this.#archive }, start, runId, () =>
+      this.#streams.delete(stream),
+    );
     this.#streams.add(stream);
     return stream.readable;
   }

@@ -25,6 +25,8 @@ export type Effect =
   | { type: "release_lease"; epoch: number }
   /** The fleet keeps what it could not carry to an end, for its operators. */
   | { type: "dead_letter"; letter: DeadLetter }
+  /** The session was deleted: so are the segments of its log. */
+  | { type: "forget_archive" }
   | { type: "set_deadline"; name: string; at: number }
   | { type: "clear_deadline"; name: string }
   | { type: "index"; what: Indexed };
@@ -36,7 +38,7 @@ export function react(before: SessionView, event: SessionEvent, after: SessionVi
     case "session.updated":
       return [index({ kind: "session" })];
     case "session.deleted":
-      return [index({ kind: "session" }), ...endWorker(after)];
+      return [index({ kind: "session" }), { type: "forget_archive" }, ...endWorker(after)];
     case "session.prompted": {
       const runId = event.runId ?? "";
       return [

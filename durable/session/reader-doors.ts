@@ -5,11 +5,19 @@ import { type Session, VIEWER_TAG } from "./session.ts";
 /** What a page's socket carries over hibernation. */
 export type ViewerSocket = { kind: "viewer"; actor: Actor };
 
-export function openViewer(session: Session, ctx: DurableObjectState, server: WebSocket, request: Request): void {
+export async function openViewer(
+  session: Session,
+  ctx: DurableObjectState,
+  server: WebSocket,
+  request: Request,
+): Promise<void> {
   const actor = JSON.parse(request.headers.get("x-gantry-actor") ?? "{}") as Actor;
+  const cursor = cursorOf(new URL(request.url));
+  const archived = await session.hub.archived(cursor, session.view.cursor);
+  // From here on nothing is awaited: what happens now is in the tail, what happens later is live.
   ctx.acceptWebSocket(server, [VIEWER_TAG]);
   server.serializeAttachment({ kind: "viewer", actor } satisfies ViewerSocket);
-  session.hub.join(server, cursorOf(new URL(request.url)), session.view, session.hostSockets("live").length > 0);
+  session.hub.join(server, cursor, session.view, session.hostSockets("live").length > 0, archived);
 }
 
 /** The events of the session, or of `runId` alone. */

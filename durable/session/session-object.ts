@@ -87,9 +87,8 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
   }
 
   async runEvents(runId: string, types?: readonly SessionEvent["type"][]): Promise<Result<{ events: SessionEvent[] }>> {
-    const { view, history } = this.#session;
-    if (!runById(view, runId)) return reject("not_found", "This session has no such run.");
-    return { ok: true, events: history.ofRun(view, runId, types) };
+    if (!runById(this.#session.view, runId)) return reject("not_found", "This session has no such run.");
+    return { ok: true, events: await this.#session.eventsOfRun(runId, types) };
   }
 
   /* ── fleet and store ── */
@@ -133,7 +132,7 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     if (url.pathname === "/events") return openStream(this.#session, url);
     const { 0: client, 1: server } = new WebSocketPair();
     if (url.pathname === "/viewer") {
-      openViewer(this.#session, this.ctx, server, request);
+      await openViewer(this.#session, this.ctx, server, request);
     } else {
       const now = Date.now();
       this.ctx.acceptWebSocket(server, [HOST_TAG]);

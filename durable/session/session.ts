@@ -13,13 +13,14 @@ import { Chores } from "../shell/chores.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
 import { closeSocket } from "../shell/host-handshake.ts";
 import { LinkStore } from "../shell/link-store.ts";
+import { Archive } from "./archive.ts";
 import { Checkpoint, type Identity } from "./checkpoint.ts";
 import type { Asked, SessionCommand } from "./commands.ts";
 import { decide } from "./decide.ts";
-import { carryOut } from "./effects.ts";
+import { ARCHIVE_FORGET, ARCHIVE_MOVE, carryOut } from "./effects.ts";
 import { EventLog, numbered } from "./event-log.ts";
 import { callFleet } from "./fleet-calls.ts";
-import { History } from "./history.ts";
+import { History, isOfRun } from "./history.ts";
 import { Hub } from "./hub.ts";
 import { writeIndex } from "./index-writer.ts";
 import { type Effect, type Indexed, react } from "./react.ts";
@@ -36,6 +37,7 @@ export class Session {
   readonly link: LinkStore;
   readonly hub: Hub;
   readonly history: History;
+  readonly archive: Archive;
   /** When this instance last finished a write to D1. */
   indexedAt = 0;
   readonly #ctx: DurableObjectState;
@@ -59,7 +61,8 @@ export class Session {
     this.link = new LinkStore(ctx.storage, (_peer, epoch) => this.#log.taken(epoch));
     this.#checkpoint = new Checkpoint(ctx.storage);
     this.history = new History(ctx.storage, this.#log);
-    this.hub = new Hub(() => ctx.getWebSockets(VIEWER_TAG), this.#log, this.history);
+    this.archive = new Archive(ctx.storage, env.STORE);
+    this.hub = new Hub(() => ctx.getWebSockets(VIEWER_TAG), this.#log, this.history, this.archive);
     const known = this.#checkpoint.load(this.#log);
     this.#identity = known?.identity;
     this.#view = known?.view ?? emptyView("");
@@ -80,6 +83,17 @@ export class Session {
 
   get events(): EventLog {
     return this.#log;
+  }
+
+  /** One run's events in order, from the store and from the log; with `types` only those. */
+  async eventsOfRun(runId: string, types?: readonly SessionEvent["type"][]): Promise<SessionEvent[]> {
+    const found: SessionEvent[] = [];
+    const before = (runById(this.#view, runId)?.promptSeq ?? 1) - 1;
+    for await (const events of this.archive.after(before))
+      found.push(...events.filter((event) => isOfRun(event, runId, types)));
+    // Rows that were moved while segments were read are in the last of them.
+    const last = found.at(-1)?.seq ?? 0;
+    return [...found, ...this.history.ofRun(this.#view, runId, types).filter(({ seq }) => seq > last)];
   }
 
   /** The first command of a session names it. */
@@ -189,6 +203,21 @@ export class Session {
     await this.chores.settle();
     this.history.fold(settled);
     this.#checkpoint.store(this.identity, this.#view);
+    await this.#archiveMore();
+  }
+
+  /** Old rows go to the store through the outbox: tried again until it has them. */
+  async #archiveMore(): Promise<void> {
+    if (this.#view.deleted || !this.archive.isDue(this.history.folded)) return;
+    this.chores.outbox.put(ARCHIVE_MOVE, {}, Date.now());
+    await this.chores.settle();
+  }
+
+  async #archiveChore(key: string): Promise<void> {
+    if (key === ARCHIVE_FORGET) return await this.archive.forget(this.identity);
+    if (this.#view.deleted || !this.archive.isDue(this.history.folded)) return;
+    await this.archive.move(this.identity, this.history.folded);
+    if (this.archive.isDue(this.history.folded)) this.chores.outbox.put(ARCHIVE_MOVE, {}, Date.now());
   }
 
   #closeSilentSockets(): void {
@@ -202,6 +231,7 @@ export class Session {
   }
 
   async #deliver(key: string, body: unknown): Promise<void> {
+    if (key.startsWith("archive/")) return await this.#archiveChore(key);
     if (!key.startsWith("index/")) return await callFleet(this.#env, this.identity, this.#view, key, body);
     await writeIndex(this.#env.DB, this.identity.organizationId, this.#view, body as Indexed);
     this.indexedAt = Date.now();

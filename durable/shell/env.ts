@@ -8,6 +8,7 @@ export type ObjectsEnv = {
   SESSION: ObjectsOf<SessionRpc>;
   FLEET: ObjectsOf<FleetRpc>;
   DB: D1Database;
+  STORE: R2Bucket;
   /** Signs the hosts' tokens. */
   SIGNING_KEY: string;
 };

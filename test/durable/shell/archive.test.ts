@@ -1,0 +1,59 @@
+/** A segment that is made again after whatever interrupted it. */
+import { expect, test } from "vitest";
+import type { SessionEvent } from "#protocol/events.ts";
+import { Archive } from "../../../durable/session/archive.ts";
+import { EventLog } from "../../../durable/session/event-log.ts";
+import { Disk } from "../../fuzz/disk.ts";
+
+/** A store that is away, gives back other bytes, or loses the answer to a write. */
+class Bucket {
+  readonly objects = new Map<string, Uint8Array<ArrayBuffer>>();
+  fault: "none" | "away" | "corrupt" | "answer lost" = "none";
+  writes = 0;
+  async put(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<object | null> {
+    if (this.fault === "away") throw new Error("the store is away");
+    const there = this.objects.has(key);
+    if (!there) this.objects.set(key, bytes);
+    if (!there) this.writes++;
+    if (this.fault === "answer lost") throw new Error("the answer was lost");
+    return there ? null : {};
+  }
+  async get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null> {
+    const bytes = this.objects.get(key);
+    if (!bytes) return null;
+    const given = this.fault === "corrupt" ? bytes.with(40, 63) : bytes;
+    return { arrayBuffer: async () => given.slice().buffer };
+  }
+}
+
+test("[S-29] rows stay until their segment was read back right; doing it again writes nothing twice", async () => {
+  const disk = new Disk(() => {});
+  const storage = disk.storage({ alive: true });
+  const log = new EventLog(storage);
+  const bucket = new Bucket();
+  const archive = new Archive(storage, bucket as unknown as R2Bucket);
+  const who = { organizationId: "org_1", sessionId: "ses_1", pool: "default" };
+  const text = "x".repeat(100_000);
+  const events = Array.from({ length: 40 }, (_, index) => ({
+    ...{ v: 1, seq: index + 1, at: index, sessionId: "ses_1", traceId: "t", type: "message.stop" },
+    data: { messageId: "m", text },
+  })) as SessionEvent[];
+  for (const event of events) log.append([event], { epoch: 1, n: event.seq });
+  const all = async () => [...(await Array.fromAsync(archive.after(0))), ...log.after(archive.upTo)].flat();
+  for (const fault of ["away", "corrupt", "answer lost"] as const) {
+    bucket.fault = fault;
+    await expect(archive.move(who, 40), fault).rejects.toThrow();
+    bucket.fault = "none";
+    expect([archive.upTo, await all()]).toEqual([0, events]);
+  }
+  expect(archive.isDue(40)).toBe(true);
+  await archive.move(who, 40);
+  expect([bucket.objects.size, bucket.writes]).toEqual([1, 1]);
+  expect(archive.upTo).toBeGreaterThan(5);
+  expect(await all()).toEqual(events);
+  expect(new Archive(storage, bucket as unknown as R2Bucket).upTo).toBe(archive.upTo);
+  // However much is due: the row that says how far the host's messages were taken stays.
+  for (let n = 0; n < 10; n++) await archive.move(who, 40);
+  expect(await all()).toEqual(events);
+  expect(log.taken(1)).toBe(40);
+});
