@@ -71,7 +71,7 @@ function segments(sessionId: string): string[] {
     .filter((key) => key.includes(`/${sessionId}/log/`));
 }
 
-test("[S-29] [P-37] [P-23] what moved to the store is read with the same cursor, through every door; a deleted session's goes", async () => {
+test("[S-31] [P-37] [P-23] what moved to the store is read with the same cursor, through every door; a deleted session's goes", async () => {
   const sessionId = await newSession(plane);
   const page = await Page.open(plane, sessionId);
   const first = await talk(page);

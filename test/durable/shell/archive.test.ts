@@ -26,7 +26,7 @@ class Bucket {
   }
 }
 
-test("[S-29] rows stay until their segment was read back right; doing it again writes nothing twice", async () => {
+test("[S-31] rows stay until their segment was read back right; doing it again writes nothing twice", async () => {
   const disk = new Disk(() => {});
   const storage = disk.storage({ alive: true });
   const log = new EventLog(storage);
