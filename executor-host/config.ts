@@ -53,6 +53,8 @@ export const settingsSchema = z.object({
   /** workers as plain processes, without any isolation. Development only. */
   allowProcessMode: z.boolean(),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]),
+  /** A worker without work is saved and stopped after this time; absent: the session decides. */
+  idleStopMs: z.number().int().positive().optional(),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 

@@ -4,6 +4,7 @@
  */
 import { ProtocolViolation } from "#protocol/close-codes.ts";
 import { type FromHostControl, type HostFacts, type ToHostControl, toHostControl } from "#protocol/messages.ts";
+import type { ReconcilerReport } from "#protocol/reconcile.ts";
 import type { Clock } from "./clock.ts";
 import type { Database } from "./database.ts";
 import type { HostAccess } from "./link/access.ts";
@@ -22,10 +23,13 @@ export type ControlNeeds = {
   sessions: Pick<Sessions, "offer" | "revoke" | "leases">;
   drain(reason: string): void;
   config(update: Record<string, unknown>): void;
+  /** Looks over what this host keeps of work that is over. */
+  sweep(): Promise<ReconcilerReport[]>;
   ended(end: LinkEnd): void;
 };
 
 const FACTS_INTERVAL_MS = 60_000;
+const SWEEP_INTERVAL_MS = 10 * 60_000;
 const MIN_RENEW_MS = 10_000;
 
 export class Control {
@@ -35,6 +39,8 @@ export class Control {
   #lastFacts = "";
   #cancelFacts: (() => void) | undefined;
   #cancelRenewal: (() => void) | undefined;
+  #cancelSweep: (() => void) | undefined;
+  #sweeping = false;
   #closed = false;
 
   constructor(needs: ControlNeeds) {
@@ -66,6 +72,7 @@ export class Control {
   start(): void {
     this.#link.start();
     this.#scheduleFacts();
+    this.#scheduleSweep();
   }
 
   /** Part of the transaction that forgets the lease. */
@@ -78,6 +85,23 @@ export class Control {
     await this.#tell("if-changed");
   }
 
+  /** Sweeps now, and again after SWEEP_INTERVAL_MS; the pool hears what was found. One at a time. */
+  async sweep(): Promise<void> {
+    if (this.#sweeping || this.#closed) return;
+    this.#sweeping = true;
+    this.#cancelSweep?.();
+    try {
+      const reports = await this.#needs.sweep();
+      // Nobody listens: the next sweep finds it again, and old reports would pile up.
+      if (!this.#closed && this.#link.state === "live") this.#link.send({ type: "reconciled", reports });
+    } catch (error) {
+      this.#needs.logger.error({ err: error }, "the sweep has failed");
+    } finally {
+      this.#sweeping = false;
+      this.#scheduleSweep();
+    }
+  }
+
   /** Resolves when the pool has heard everything, or the link has closed. */
   drained(): Promise<void> {
     return this.#link.drained();
@@ -86,6 +110,7 @@ export class Control {
   close(): void {
     this.#closed = true;
     this.#cancelFacts?.();
+    this.#cancelSweep?.();
     this.#cancelRenewal?.();
     this.#link.close();
   }
@@ -125,6 +150,9 @@ export class Control {
       case "config_update":
         database.afterCommit(() => this.#needs.config(message.config));
         break;
+      case "reconcile":
+        database.afterCommit(() => void this.sweep());
+        break;
       default:
         message satisfies never;
     }
@@ -142,6 +170,10 @@ export class Control {
     } catch (error) {
       this.#needs.logger.error({ err: error }, "the host's facts could not be told");
     }
+  }
+
+  #scheduleSweep(): void {
+    if (!this.#closed) this.#cancelSweep = this.#needs.clock.after(SWEEP_INTERVAL_MS, () => void this.sweep());
   }
 
   #scheduleFacts(): void {

@@ -1,20 +1,17 @@
-/** `config_update` (R-1.9): what may change while sessions are live. What is not understood is logged and left alone. */
+/**
+ * `config_update` (R-1.9): what may change while sessions are live. What it does not name stays; `null` goes back to what the
+ * operator of this host has set. What is not understood is logged and left alone.
+ */
 import { z } from "zod";
-import { settingsSchema } from "./config.ts";
+import { applyPatch, type PoolSettings, poolSettingsPatch } from "#protocol/pool-settings.ts";
+import type { Settings } from "./config.ts";
 import type { Logger } from "./logs.ts";
 
-export const liveConfigSchema = z
-  .object({
-    logLevel: settingsSchema.shape.logLevel,
-    slots: settingsSchema.shape.slots,
-    /** For workers that are started from now on. */
-    limits: settingsSchema.shape.limits.partial(),
-    image: settingsSchema.shape.image,
-    /** No setting but news: what was delivered may not be what counts any more. */
-    credentials: z.literal("changed"),
-  })
-  .partial();
-export type LiveConfig = z.infer<typeof liveConfigSchema>;
+const liveConfigSchema = poolSettingsPatch.extend({
+  /** No setting but news: what was delivered may not be what counts any more. */
+  credentials: z.literal("changed").optional(),
+});
+type LiveConfig = z.infer<typeof liveConfigSchema>;
 
 /** Each known setting on its own: one that is wrong does not keep the others from being applied. */
 export function readLiveConfig(update: Record<string, unknown>, logger: Logger): LiveConfig {
@@ -26,4 +23,23 @@ export function readLiveConfig(update: Record<string, unknown>, logger: Logger):
     else logger.warn({ setting: name, known: schema !== undefined }, "a setting was not applied");
   }
   return config as LiveConfig;
+}
+
+/** The settings in force: the host's own, and over them what its pool has set. */
+export class LiveSettings {
+  /** Changed in place: others hold on to it. */
+  readonly current: Settings;
+  readonly #own: Settings;
+  #pool: PoolSettings = {};
+
+  constructor(own: Settings) {
+    this.#own = structuredClone(own);
+    this.current = structuredClone(own);
+  }
+
+  change({ credentials: _news, ...patch }: LiveConfig): void {
+    this.#pool = applyPatch(this.#pool, patch);
+    const { limits, idleStopMs = this.#own.idleStopMs, ...plain } = this.#pool;
+    Object.assign(this.current, this.#own, plain, { idleStopMs, limits: { ...this.#own.limits, ...limits } });
+  }
 }

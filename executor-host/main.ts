@@ -24,13 +24,15 @@ import { connectHost } from "./identity.ts";
 import { HostAccess } from "./link/access.ts";
 import type { LinkEnd, LinkState } from "./link/link.ts";
 import { createOutboxTables, outboxBacklog } from "./link/outbox.ts";
-import { readLiveConfig } from "./live-config.ts";
+import { LiveSettings, readLiveConfig } from "./live-config.ts";
 import type { Logger, Logs } from "./logs.ts";
 import { ModeLog } from "./mode-log.ts";
 import type { HostNeeds } from "./needs.ts";
 import { providerReadiness } from "./providers.ts";
+import { watchIdle } from "./session/idle-watch.ts";
 import { createSessionTables, Records } from "./session/records.ts";
 import { Sessions } from "./session/sessions.ts";
+import { sweepHost } from "./session/sweep.ts";
 import { Turns } from "./session/turns.ts";
 import { prepareToolkit } from "./toolkit/toolkit.ts";
 import { WorkerImage, type WorkerImageNeeds } from "./worker-image.ts";
@@ -78,7 +80,7 @@ export type Host = {
 
 /** Starts the daemon. Resolves when leases and workers of an earlier one are taken over and the pool is being dialled. */
 export async function startHost(config: HostConfig, dependencies: HostDependencies): Promise<Host> {
-  const { host, image, control, sessions, gather } = await wire(config, dependencies);
+  const { host, image, control, sessions, gather, endIdleWatch } = await wire(config, dependencies);
   const modeLog = new ModeLog(host.logger);
   let lastFacts: HostFacts | undefined;
   const facts = async () => {
@@ -106,6 +108,7 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
     cancelAll: (reason) => empty(sessions.cancelAll(reason)),
     close: async () => {
       control.close();
+      endIdleWatch();
       image.close();
       await sessions.close();
       host.database.close();
@@ -146,7 +149,8 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     kindsChanged: () => void control.factsChanged(),
   });
   const toolkit = dependencies.toolkit ?? realToolkit(paths, keys);
-  const settings = structuredClone(config.settings);
+  const live = new LiveSettings(config.settings);
+  const settings = live.current;
   const image = workerImage(engines, { settings, clock, logger, changed: () => void control.factsChanged() });
 
   const host: HostNeeds = {
@@ -170,11 +174,10 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     ...dependencies.workspace,
   };
   const applyConfig = (update: Record<string, unknown>) => {
-    const { limits, credentials, ...rest } = readLiveConfig(update, logger);
-    if (credentials) keys.changed();
-    Object.assign(settings, rest);
-    Object.assign(settings.limits, limits);
-    if (rest.logLevel) dependencies.setLogLevel?.(rest.logLevel);
+    const change = readLiveConfig(update, logger);
+    if (change.credentials) keys.changed();
+    live.change(change);
+    dependencies.setLogLevel?.(settings.logLevel);
     void control.factsChanged();
   };
   const sessions: Sessions = new Sessions({
@@ -205,12 +208,14 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
       void control.factsChanged();
     },
     config: applyConfig,
+    sweep: () => sweepHost({ host, engines, busy: (sessionId) => sessions.busy(sessionId) }),
     ended: (end) => {
       logger.error({ ...end }, "the control plane does not want this host any more: join it again");
       dependencies.ended?.(end);
     },
   });
-  return { host, image, control, sessions, gather };
+  const endIdleWatch = watchIdle({ clock, sessions, idleStopMs: () => settings.idleStopMs });
+  return { host, image, control, sessions, gather, endIdleWatch };
 }
 
 /** Docker always (it may come up later), micro-VMs where the operator names a runtime, processes only where allowed. */

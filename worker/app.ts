@@ -28,6 +28,7 @@ import { humanLoopRoutes } from "./routes/human-loop.ts";
 import { linkRoutes } from "./routes/links.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
 import { organizationRoutes } from "./routes/organization.ts";
+import { poolRoutes } from "./routes/pools.ts";
 import { reconcileRoutes } from "./routes/reconcile.ts";
 import { restorePlanRoutes } from "./routes/restore-plan.ts";
 import { runQueueRoutes } from "./routes/run-queue.ts";
@@ -100,6 +101,7 @@ export const app: Hono<AppEnv> = base
   .route("/api/organization", organizationRoutes)
   .route("/api/audit", auditRoutes)
   .route("/api/reconcile", reconcileRoutes)
+  .route("/api/pools", poolRoutes)
   .route(
     "/api",
     openApiRoutes(() => app),

@@ -5,7 +5,7 @@ import { fromHostControl, type ToHostControl } from "#protocol/messages.ts";
 import { type Admission, closeSocket, type HostInboxNeeds, type HostSocketPhase } from "../shell/host-handshake.ts";
 import { mintHostToken, verifyHostToken } from "../shell/host-token.ts";
 import type { LinkStore } from "../shell/link-store.ts";
-import type { Fleet } from "./fleet.ts";
+import type { Care } from "./care.ts";
 import type { FleetStore } from "./fleet-store.ts";
 
 /** All control sockets; a host's own are found by its id as a second tag. */
@@ -75,10 +75,8 @@ const isOpen = (ws: WebSocket): boolean => ws.readyState === WebSocket.READY_STA
 
 /** What the handshake needs, made of this pool. */
 export function controlNeeds(
-  fleet: Fleet,
-  store: FleetStore,
+  { fleet, store, sockets, settings, reports }: Care,
   link: LinkStore,
-  sockets: ControlSockets,
   signingKey: string,
 ): HostInboxNeeds {
   return {
@@ -86,12 +84,16 @@ export function controlNeeds(
     now: () => Date.now(),
     admit: (auth, expects) => admit(store, signingKey, auth.token, expects),
     others: (ws, peer) => sockets.others(ws, peer),
-    live: (hostId) => fleet.connected(hostId),
+    live: (hostId) => {
+      fleet.connected(hostId);
+      settings.tell(hostId);
+    },
     take: ({ hostId }, raw) => {
       const message = fromHostControl.safeParse(raw);
       if (!message.success)
         throw new ProtocolViolation("protocol_violation", message.error.issues[0]?.message ?? "not understood");
-      fleet.fromHost(hostId, message.data);
+      if (message.data.type === "reconciled") reports.keep(hostId, message.data.reports, Date.now());
+      else fleet.fromHost(hostId, message.data);
       return "not-stored";
     },
   };

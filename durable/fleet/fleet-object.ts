@@ -16,11 +16,12 @@ import type { ObjectsEnv } from "../shell/env.ts";
 import { answerClose, type HostSocketPhase, onHostFrame } from "../shell/host-handshake.ts";
 import { LinkStore } from "../shell/link-store.ts";
 import { guardSocket } from "../shell/socket-guard.ts";
+import { type Care, careOf } from "./care.ts";
 import { ControlSockets, controlNeeds, renewToken } from "./control-inbox.ts";
 import { Fleet } from "./fleet.ts";
 import { FleetStore } from "./fleet-store.ts";
 import { hostRecords } from "./host-records.ts";
-import { type Care, PoolCare } from "./pool-care.ts";
+import { PoolCare } from "./pool-care.ts";
 import { tellSessions } from "./session-calls.ts";
 import { mintTicket, refuseUpgrade } from "./tickets.ts";
 
@@ -61,7 +62,8 @@ export class FleetObject extends PoolCare implements FleetRpc {
         storeUrl: `/api/link/store/${sessionId}`,
       }),
     });
-    this.care = { store: this.#store, fleet: this.#fleet, chores: this.#chores, sockets: this.#sockets, session };
+    const parts = { store: this.#store, fleet: this.#fleet, chores: this.#chores, sockets: this.#sockets };
+    this.care = careOf(ctx.storage, { ...parts, session });
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
 
@@ -152,7 +154,7 @@ export class FleetObject extends PoolCare implements FleetRpc {
   }
 
   override async webSocketMessage(ws: WebSocket, raw: string | ArrayBuffer): Promise<void> {
-    const needs = controlNeeds(this.#fleet, this.#store, this.#link, this.#sockets, this.env.SIGNING_KEY);
+    const needs = controlNeeds(this.care, this.#link, this.env.SIGNING_KEY);
     const state = ws.deserializeAttachment() as HostSocketPhase;
     await guardSocket(ws, "fleet", {}, () => onHostFrame(ws, raw, state, needs));
     await this.#chores.settle();

@@ -124,7 +124,7 @@ export class Fleet {
     deadlines.set(deadlineName.host(hostId), leaseEndsAt({ lastSeenAt: now(), connected: false }, undefined));
   }
 
-  fromHost(hostId: string, message: FromHostControl): void {
+  fromHost(hostId: string, message: Exclude<FromHostControl, { type: "reconciled" }>): void {
     switch (message.type) {
       case "facts":
         return this.#facts(hostId, message.facts, message.leases);

@@ -1,13 +1,12 @@
 /** What operators and sweeps ask of a pool beside its daily work. The pool's object inherits it; here is what it needs. */
 import { DurableObject } from "cloudflare:workers";
 import type { DeadLetter, FleetQueue, Result } from "#protocol/objects.ts";
-import type { PoolReconcile, PoolReconciled, PoolStanding } from "#protocol/reconcile.ts";
+import type { PoolSettingsPatch, VersionedSettings } from "#protocol/pool-settings.ts";
+import type { HostSweep, PoolReconcile, PoolReconciled, PoolStanding } from "#protocol/reconcile.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
-import type { ControlSockets } from "./control-inbox.ts";
+import type { Care } from "./care.ts";
 import { queueReport } from "./queue-report.ts";
-import { type PoolCareNeeds, poolStanding, reconcilePool } from "./reconcile.ts";
-
-export type Care = Pick<PoolCareNeeds, "store" | "fleet" | "chores" | "session"> & { sockets: ControlSockets };
+import { poolStanding, reconcilePool } from "./reconcile.ts";
 
 export abstract class PoolCare extends DurableObject<ObjectsEnv> {
   protected abstract readonly care: Care;
@@ -36,15 +35,39 @@ export abstract class PoolCare extends DurableObject<ObjectsEnv> {
   }
 
   async reconcile(input: PoolReconcile): Promise<PoolReconciled> {
-    const { sockets, ...care } = this.care;
+    const { sockets, store, fleet, chores, session } = this.care;
     return await reconcilePool(
       {
-        ...care,
+        store,
+        fleet,
+        chores,
+        session,
         revoked: ({ hostId, sessionId, epoch }, reason) =>
           sockets.send(hostId, { type: "lease.revoked", sessionId, epoch, reason }),
         now: () => Date.now(),
       },
       input,
     );
+  }
+
+  async sweepHosts(ask: boolean): Promise<{ asked: string[]; reports: HostSweep[] }> {
+    const { store, sockets, reports } = this.care;
+    const connected = store.hosts().filter(({ hostId }) => ask && sockets.isConnected(hostId));
+    for (const { hostId } of connected) sockets.send(hostId, { type: "reconcile" });
+    return { asked: connected.map(({ hostId }) => hostId), reports: reports.list() };
+  }
+
+  async settings(): Promise<VersionedSettings> {
+    return this.care.settings.read();
+  }
+
+  async changeSettings(
+    { organizationId, pool }: { organizationId: string; pool: string },
+    patch: PoolSettingsPatch,
+  ): Promise<VersionedSettings> {
+    const { store, settings } = this.care;
+    store.identify(organizationId, pool);
+    const hosts = store.hosts().map(({ hostId }) => hostId);
+    return settings.change(patch, hosts);
   }
 }

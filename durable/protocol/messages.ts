@@ -11,6 +11,7 @@
 import { z } from "zod";
 import { humanLoopReplySchema, labelsSchema, providerOptionsSchema, runEventSchema } from "./events.ts";
 import { LIMITS } from "./limits.ts";
+import { reconcilerReport } from "./reconcile.ts";
 import { runtimeManifestSchema } from "./runtime-manifest.ts";
 import { FAILURE_REASONS, PROVIDERS, READINESS, VM_MODES } from "./vocabulary.ts";
 
@@ -71,6 +72,8 @@ export const fromHostControl = z.discriminatedUnion("type", [
   /** The worker is gone and its work is saved: the lease may go. */
   z.object({ type: z.literal("lease.release"), sessionId: id, epoch }),
   z.object({ type: z.literal("token.renew") }),
+  /** What the host found when it looked over what it keeps of work that is over. */
+  z.object({ type: z.literal("reconciled"), reports: z.array(reconcilerReport).max(20) }),
 ]);
 export type FromHostControl = z.infer<typeof fromHostControl>;
 
@@ -93,7 +96,10 @@ export const toHostControl = z.discriminatedUnion("type", [
   z.object({ type: z.literal("lease.revoked"), sessionId: id, epoch, reason: note }),
   z.object({ type: z.literal("drain"), reason: note }),
   z.object({ type: z.literal("token"), token: z.string(), expiresAt: z.number() }),
+  /** A change: what it does not name stays, `null` is the host's own to choose. */
   z.object({ type: z.literal("config_update"), config: z.record(z.string(), z.unknown()) }),
+  /** Look over what you keep of work that is over, and say what you found: `reconciled`. */
+  z.object({ type: z.literal("reconcile") }),
 ]);
 export type ToHostControl = z.infer<typeof toHostControl>;
 

@@ -9,7 +9,15 @@
  */
 import type { Actor, HumanLoopReply, SessionEvent } from "./events.ts";
 import type { HostRecord } from "./http.ts";
-import type { PoolReconcile, PoolReconciled, PoolStanding, SessionReconcile, SessionReconciled } from "./reconcile.ts";
+import type { PoolSettingsPatch, VersionedSettings } from "./pool-settings.ts";
+import type {
+  HostSweep,
+  PoolReconcile,
+  PoolReconciled,
+  PoolStanding,
+  SessionReconcile,
+  SessionReconciled,
+} from "./reconcile.ts";
 import type { SessionView } from "./session-view.ts";
 import type { Transcript } from "./transcript.ts";
 import type { PromptInput } from "./viewer.ts";
@@ -192,4 +200,9 @@ export interface FleetRpc {
   standing(sessionId: string): Promise<PoolStanding>;
   /** Mends what a sweep finds in one batch of this pool's leases and queue entries (R-3.5). */
   reconcile(input: PoolReconcile): Promise<PoolReconciled>;
+  /** Asks the hosts that are connected to look over what they keep; `reports` are the last ones of all. */
+  sweepHosts(ask: boolean): Promise<{ asked: string[]; reports: HostSweep[] }>;
+  settings(): Promise<VersionedSettings>;
+  /** Changes the settings; hosts that are connected hear of it at once, the others when they come back. */
+  changeSettings(pool: { organizationId: string; pool: string }, patch: PoolSettingsPatch): Promise<VersionedSettings>;
 }

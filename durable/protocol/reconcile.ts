@@ -70,6 +70,10 @@ export type SessionReconciled = { standing: SessionStanding; reports: Reconciler
 export type PoolReconcile = { which: readonly Reconciler[]; after?: string; limit: number };
 /** `next`: there is more after this session id. */
 export type PoolReconciled = { reports: ReconcilerReport[]; next?: string };
+/** What a host said of its own sweep, and when the pool heard it. */
+export const hostSweep = z.object({ hostId: id, at: z.number(), reports: z.array(reconcilerReport).max(20) });
+export type HostSweep = z.infer<typeof hostSweep>;
+
 /** What the pool knows of a session, without changing anything. */
 export type PoolStanding = { queuedRunId?: string; lease?: { hostId: string; epoch: number } };
 

@@ -173,6 +173,11 @@ export class Records {
       .run(sessionId, snapshotId ?? null, epoch, dirty ? 1 : 0);
   }
 
+  /** Its files are gone from this disk. */
+  forgetWorkspace(sessionId: string): void {
+    this.#database.sql("DELETE FROM workspace WHERE session_id = ?").run(sessionId);
+  }
+
   setDirty(sessionId: string): void {
     this.#database.sql("UPDATE workspace SET dirty = 1 WHERE session_id = ?").run(sessionId);
   }

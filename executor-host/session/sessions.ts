@@ -128,6 +128,16 @@ export class Sessions {
     await this.#empty();
   }
 
+  /** Saves one session and gives it back when its runs have ended. */
+  requestStop(sessionId: string, reason: string): void {
+    this.#open.get(sessionId)?.requestStop(reason);
+  }
+
+  /** Whether the session still does anything here. */
+  busy(sessionId: string): boolean {
+    return this.#open.has(sessionId) || this.#leaving.has(sessionId);
+  }
+
   /** Leaves everything as it is: the next daemon goes on. */
   async close(): Promise<void> {
     this.#closed = true;

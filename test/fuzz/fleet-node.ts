@@ -1,6 +1,7 @@
 /** The pool in the simulation: the real Fleet with its real tables, behind a few lines that say what its object's shell says. */
 import type { FleetRpc, LeaseRequest, SessionRpc } from "#protocol/objects.ts";
 import { reject } from "#protocol/objects.ts";
+import { type Care, careOf } from "../../durable/fleet/care.ts";
 import { ControlSockets, controlNeeds } from "../../durable/fleet/control-inbox.ts";
 import { Fleet } from "../../durable/fleet/fleet.ts";
 import { FleetStore } from "../../durable/fleet/fleet-store.ts";
@@ -16,14 +17,7 @@ import { asPlatform } from "./session-node.ts";
 import type { ServerSocket, Wire, WireClient } from "./wire.ts";
 import type { World } from "./world.ts";
 
-type Instance = {
-  fleet: Fleet;
-  store: FleetStore;
-  link: LinkStore;
-  sockets: ControlSockets;
-  chores: Chores;
-  ctx: DurableObjectState;
-};
+type Instance = Care & { link: LinkStore; ctx: DurableObjectState };
 type Called = Pick<FleetRpc, "requestLease" | "cancelRequest" | "releaseLease" | "confirmLease" | "deadLetter">;
 
 export class FleetNode extends ObjectNode<Instance> {
@@ -53,7 +47,8 @@ export class FleetNode extends ObjectNode<Instance> {
       renewToken: () => {},
       linkUrls: (sessionId) => ({ dataUrl: `/data/${sessionId}`, storeUrl: `/store/${sessionId}` }),
     });
-    return { fleet, store, link, sockets, chores, ctx };
+    const session = (id: string) => this.world.session(id).stub(life) as SessionRpc;
+    return { link, ctx, ...careOf(storage, { fleet, store, sockets, chores, session }) };
   }
 
   /** This pool as a session calls it. */
@@ -109,9 +104,9 @@ export class FleetNode extends ObjectNode<Instance> {
   }
 
   protected override async frame(instance: Instance, socket: ServerSocket, text: string): Promise<void> {
-    const { fleet, store, link, sockets, chores } = instance;
+    const { store, link, chores } = instance;
     const needs = {
-      ...controlNeeds(fleet, store, link, sockets, ""),
+      ...controlNeeds(instance, link, ""),
       // The token is the host's id here: signatures have their own tests.
       admit: async ({ token }: { token: string }) =>
         store.host(token)

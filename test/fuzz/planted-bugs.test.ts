@@ -1,7 +1,6 @@
 /** Each invariant against a bug that is planted for it: a checker that cannot fail checks nothing. */
 import { afterEach, expect, test, vi } from "vitest";
 import type { NewEvent } from "#protocol/events.ts";
-import type { FromHostControl } from "#protocol/messages.ts";
 import { fromHostData } from "#protocol/messages.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import { ControlSockets } from "../../durable/fleet/control-inbox.ts";
@@ -233,7 +232,7 @@ const BUGS: [rule: string, bug: string, plant: () => void][] = [
       vi.spyOn(Fleet.prototype, "fromHost").mockImplementation(function (
         this: Fleet,
         hostId,
-        message: FromHostControl,
+        message: Parameters<Fleet["fromHost"]>[1],
       ) {
         if (message.type !== "facts") return fromHost.call(this, hostId, message);
         const leases = this.leasesToYield().filter((lease) => lease.hostId === hostId);

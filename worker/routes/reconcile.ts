@@ -1,14 +1,21 @@
 /** Sweeps on demand (R-3.5): what was looked at, what was found, what was mended. A big organisation takes several requests. */
 import { Hono } from "hono";
 import { z } from "zod";
-import { type Reconciler, type ReconcilerReport, reconcilerReport } from "#protocol/reconcile.ts";
+import {
+  type HostSweep,
+  hostSweep,
+  type Reconciler,
+  type ReconcilerReport,
+  reconcilerReport,
+} from "#protocol/reconcile.ts";
 import { allow } from "../auth/allow.ts";
 import type { AppContext, AppEnv } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
 import { describe } from "../describe.ts";
+import { fleetObject } from "../objects.ts";
 import { logReports } from "../reconcile/scheduled.ts";
 import { MAX_BATCH } from "../reconcile/sessions.ts";
-import { stepCursor, sweepStep, writeCursor } from "../reconcile/sweep.ts";
+import { allPools, stepCursor, sweepStep, writeCursor } from "../reconcile/sweep.ts";
 import { jsonBody } from "../validate.ts";
 
 const sweepBody = z.object({
@@ -25,6 +32,10 @@ const sweepAnswer = z.object({
   reports: z.array(reconcilerReport),
   nextCursor: z.string().optional(),
 });
+
+/** How long a request waits for the hosts: their sweeps take as long as their container engine does. */
+const HOST_LOOKS = 15;
+const HOST_LOOK_MS = 200;
 
 const RUNS = ["runs", "leases", "queue", "index", "deadlines"] as const satisfies readonly Reconciler[];
 const SYNC = ["syncs"] as const satisfies readonly Reconciler[];
@@ -46,12 +57,39 @@ export const reconcileRoutes = new Hono<AppEnv>()
     describe({
       summary: "Find work that nobody saves, and what hosts keep of workers that are gone",
       tag: "system",
-      answers: { 200: { description: "go on with `nextCursor` until there is none", schema: sweepAnswer } },
+      answers: {
+        200: {
+          description: "go on with `nextCursor` until there is none; `hosts`: their own last reports",
+          schema: sweepAnswer.extend({ hosts: z.array(hostSweep) }),
+        },
+      },
     }),
     allow("runs.operate"),
     jsonBody(sweepBody),
-    async (c) => c.json(await sweep(c, "sync", SYNC, c.req.valid("json"))),
+    async (c) => {
+      const input = c.req.valid("json");
+      // Hosts are asked once, with the first batch.
+      const hosts = input.cursor ? [] : await sweepHosts(c);
+      return c.json({ ...(await sweep(c, "sync", SYNC, input)), hosts });
+    },
   );
+
+/** The hosts' own reports. A host that is connected is asked now, and waited for a moment; `at` says how old a report is. */
+async function sweepHosts(c: AppContext): Promise<HostSweep[]> {
+  const { organizationId } = c.var.principal;
+  const pools = await allPools(c.env, organizationId);
+  const since = Date.now();
+  const fleets = pools.map((pool) => fleetObject(c.env, organizationId, pool));
+  const asked = new Set(
+    (await Promise.all(fleets.map((fleet) => fleet.sweepHosts(true)))).flatMap((each) => each.asked),
+  );
+  for (let looks = 0; ; looks++) {
+    const reports = (await Promise.all(fleets.map((fleet) => fleet.sweepHosts(false)))).flatMap((each) => each.reports);
+    const fresh = reports.filter((report) => asked.has(report.hostId) && report.at >= since);
+    if (fresh.length >= asked.size || looks >= HOST_LOOKS) return reports;
+    await new Promise((resolve) => setTimeout(resolve, HOST_LOOK_MS));
+  }
+}
 
 async function sweep(c: AppContext, name: string, which: readonly Reconciler[], { cursor, limit }: SweepInput) {
   const { organizationId } = c.var.principal;
