@@ -1,6 +1,13 @@
 /** The bodies of the HTTP API (API.md), as the worker checks them and other programs send them. */
 import { z } from "zod";
-import { actorSchema, humanLoopReplySchema, providerOptionsSchema, todoSchema, usageSchema } from "./events.ts";
+import {
+  actorSchema,
+  humanLoopReplySchema,
+  labelsSchema,
+  providerOptionsSchema,
+  todoSchema,
+  usageSchema,
+} from "./events.ts";
 import { requestIdSchema, runIdSchema, sessionIdSchema } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
 import { hostFactsSchema } from "./messages.ts";
@@ -14,6 +21,7 @@ import {
   PROVIDERS,
   RUN_STATES,
   VM_MODES,
+  WAIT_REASONS,
 } from "./vocabulary.ts";
 
 /** A provider by its name or one of its aliases. */
@@ -55,13 +63,21 @@ export const sessionSummary = z
   .meta({ id: "Session" });
 export type SessionSummary = z.infer<typeof sessionSummary>;
 
+const runLabels = labelsSchema.refine(
+  (labels) => Object.keys(labels).length <= LIMITS.runLabels,
+  `at most ${LIMITS.runLabels} labels`,
+);
+
 export const startRunBody = z.object({
   sessionId: sessionIdSchema.optional(),
   prompt: z.string().trim().min(1, "a run needs a prompt").max(LIMITS.promptBytes),
   provider: providerSchema.optional(),
   model: z.string().max(200).optional(),
   providerOptions: providerOptionsSchema.optional(),
-  executionProfile: z.string().max(100).optional(),
+  /** Where it runs: the labels that its host has to have. By name: an execution profile of the organisation. */
+  executionProfile: z.union([z.string().max(100), z.strictObject({ labels: runLabels })]).optional(),
+  /** Higher goes first in the pool's queue; above 0 is for operators. */
+  priority: z.number().int().min(-LIMITS.runPriority).max(LIMITS.runPriority).optional(),
   runTimeoutMs: z.number().int().positive().optional(),
   onDisconnect: z.enum(["cancel", "continue"]).default("continue"),
   retryOn: z.array(z.literal("host_lost")).max(1).optional(),
@@ -107,6 +123,8 @@ export const runRecord = z
     provider: z.enum(PROVIDERS),
     model: z.string().optional(),
     attempts: z.number().int(),
+    /** The failed run of which an operator made this one. */
+    redriveOf: z.string().optional(),
     usage: usageSchema.optional(),
     queuedAt: z.number(),
     startedAt: z.number().optional(),
@@ -136,10 +154,12 @@ export const queuedRun = z
     attempts: z.number().int(),
     position: z.number().int().optional(),
     waitingFor: z.string().optional(),
+    /** After a failed attempt: the next one is not made before (milliseconds since 1970). */
+    nextAttemptAt: z.number().optional(),
   })
   .meta({ id: "QueuedRun" });
 
-/** What waits in a pool, first come first; and which leases there are. */
+/** What waits in the pools, in the order of its turn; which leases there are; what failed for good. Times in milliseconds since 1970. */
 export const runQueue = z
   .object({
     entries: z.array(
@@ -150,20 +170,47 @@ export const runQueue = z
         position: z.number().int(),
         attempts: z.number().int(),
         enqueuedAt: z.number(),
+        requestedBy: z.string(),
+        priority: z.number().int(),
         waitingFor: z.string().optional(),
+        why: z.enum(WAIT_REASONS).optional(),
+        nextAttemptAt: z.number().optional(),
       }),
     ),
+    /** How many wait; how long the oldest has waited; how many wait for which reason. */
+    depth: z.number().int(),
+    oldestWaitMs: z.number(),
+    reasons: z.partialRecord(z.enum(WAIT_REASONS), z.number().int()),
     leases: z.array(
       z.object({
         sessionId: z.string(),
         hostId: z.string(),
         epoch: z.number().int(),
         state: z.enum(["offered", "held"]),
+        runId: z.string(),
         since: z.number(),
+        ageMs: z.number(),
+      }),
+    ),
+    /** The newest first. `begun`: work may have been done. `redrivenAs`: the run that was made of it. */
+    deadLetters: z.array(
+      z.object({
+        runId: z.string(),
+        sessionId: z.string(),
+        provider: z.enum(PROVIDERS),
+        reason: z.enum(["host_lost", "container_failed"]),
+        evidence: z.string(),
+        attempts: z.number().int(),
+        begun: z.boolean(),
+        requestedBy: z.string(),
+        failedAt: z.number(),
+        redrivenAs: z.string().optional(),
+        redrivenAt: z.number().optional(),
       }),
     ),
   })
   .meta({ id: "RunQueue" });
+export type RunQueueReport = z.infer<typeof runQueue>;
 
 export const pendingRequest = z
   .object({

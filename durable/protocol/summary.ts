@@ -20,8 +20,8 @@ export function summarize(view: SessionView): SessionSummary {
 }
 
 export function runRecordOf(sessionId: string, run: RunView): RunRecord {
-  const { id, state, provider, model, attempt, usage, queuedAt, startedAt } = run;
-  const base = { id, sessionId, state, provider, model, attempts: attempt, usage, queuedAt, startedAt };
+  const { id, state, provider, model, attempt, redriveOf, usage, queuedAt, startedAt } = run;
+  const base = { id, sessionId, state, provider, model, attempts: attempt, redriveOf, usage, queuedAt, startedAt };
   if (run.state !== "finished") return { ...base, detail: run.detail };
   const { outcome, reason, evidence, finishedAt } = run;
   return { ...base, outcome, reason, evidence, finishedAt };

@@ -44,7 +44,7 @@ export async function writeIndex(
     case "run": {
       const run = runById(view, what.id);
       if (!run) return;
-      const { detail: _live, ...record } = runRecordOf(sessionId, run);
+      const { detail: _live, redriveOf: _of, ...record } = runRecordOf(sessionId, run);
       const row = {
         ...record,
         outcome: record.outcome ?? null,

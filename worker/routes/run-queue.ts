@@ -1,15 +1,17 @@
 /** The queue: put a run in and leave, see where it stands, push the placement. */
 import { Hono } from "hono";
 import { z } from "zod";
-import { queuedRun, runQueue, startRunBody } from "#protocol/http.ts";
+import { queuedRun, type RunQueueReport, runQueue, startRunBody } from "#protocol/http.ts";
 import { runIdSchema, sessionIdSchema } from "#protocol/ids.ts";
+import type { FleetQueue } from "#protocol/objects.ts";
 import { queuedRuns, runById } from "#protocol/session-view.ts";
+import type { PromptInput } from "#protocol/viewer.ts";
 import { allow } from "../auth/allow.ts";
-import type { AppEnv } from "../context.ts";
+import { type AppEnv, commandContext } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
 import { poolsOf } from "../db/runs.ts";
 import { describe } from "../describe.ts";
-import { unwrap } from "../errors.ts";
+import { refuse, unwrap } from "../errors.ts";
 import { DEFAULT_POOL, fleetObject } from "../objects.ts";
 import { jsonBody, params } from "../validate.ts";
 import { runHeaders, startRun } from "./run-start.ts";
@@ -66,19 +68,55 @@ export const runQueueRoutes = new Hono<AppEnv>()
   .get(
     "/",
     describe({
-      summary: "Everything that waits for a host, and the leases there are",
+      summary: "Everything that waits for a host, the leases there are, and the dead letters",
       tag: "runs",
       answers: { 200: { description: "over all pools of the organisation", schema: runQueue } },
     }),
-    allow("hosts.read"),
+    allow("runs.operate"),
     async (c) => {
       const { organizationId } = c.var.principal;
       const pools = new Set([DEFAULT_POOL, ...(await poolsOf(c.env, organizationId))]);
-      const queues = await Promise.all([...pools].map((pool) => fleetObject(c.env, organizationId, pool).queue()));
-      return c.json({
-        entries: queues.flatMap(({ entries }) => entries),
-        leases: queues.flatMap(({ leases }) => leases),
-      });
+      return c.json(
+        reportOf(await Promise.all([...pools].map((pool) => fleetObject(c.env, organizationId, pool).queue()))),
+      );
+    },
+  )
+  .post(
+    "/dead-letters/:runId/redrive",
+    describe({
+      summary: "Make a new run of one that failed with its host or its worker",
+      tag: "runs",
+      answers: {
+        202: {
+          description: "the new run, in the same session and with the same prompt; asked again, the same one again",
+          schema: z.object({
+            runId: runIdSchema,
+            sessionId: sessionIdSchema,
+            state: z.literal("queued"),
+            redriveOf: runIdSchema,
+          }),
+        },
+      },
+      refusals: [404, 410, 429],
+    }),
+    allow("runs.operate"),
+    params(z.object({ runId: runIdSchema })),
+    async (c) => {
+      const { runId: redriveOf } = c.req.valid("param");
+      const { session, sessionId } = sessionOfRun(c, redriveOf);
+      const fleet = fleetObject(c.env, c.var.principal.organizationId, DEFAULT_POOL);
+      const { deadLetters } = await fleet.queue();
+      if (!deadLetters.some(({ runId }) => runId === redriveOf))
+        refuse("not_found", "there is no dead letter of this run");
+      const { events } = unwrap(await session.runEvents(redriveOf, ["session.prompted"]));
+      const prompted = events.find((event) => event.type === "session.prompted") ?? refuseRun();
+      const { messageId: _its, author: _who, ...prompt } = prompted.data;
+      // The command's id follows from the run: however often it is asked for, there is one redrive.
+      const command = { ...(await commandContext(c)), commandId: `redrive:${redriveOf}` };
+      const { runId } = unwrap(await session.prompt({ ...prompt, redriveOf } as PromptInput, command));
+      unwrap(await fleet.redriven(redriveOf, runId));
+      await recordAudit(c, { action: "runs.redrive", target: redriveOf, allowed: true });
+      return c.json({ runId, sessionId, state: "queued" as const, redriveOf }, 202, runHeaders({ runId, sessionId }));
     },
   )
   .get(
@@ -102,6 +140,30 @@ export const runQueueRoutes = new Hono<AppEnv>()
       // Behind another run of its own session, a run is not in the pool's queue yet.
       const position = entry?.position ?? queuedRuns(view).findIndex((waiting) => waiting.id === runId) + 1;
       const waitingFor = entry?.waitingFor ?? run.detail ?? (entry ? undefined : "the session's earlier runs");
-      return c.json({ runId, state, attempts, position, ...(waitingFor ? { waitingFor } : {}) });
+      const { nextAt: nextAttemptAt } = run;
+      return c.json({
+        runId,
+        state,
+        attempts,
+        position,
+        ...(waitingFor ? { waitingFor } : {}),
+        ...(nextAttemptAt ? { nextAttemptAt } : {}),
+      });
     },
   );
+
+/** The pools of an organisation as one. */
+function reportOf(queues: readonly FleetQueue[]): RunQueueReport {
+  const entries = queues.flatMap((queue) => queue.entries);
+  const waited = queues.flatMap(({ now, entries: own }) => own.map(({ enqueuedAt }) => now - enqueuedAt));
+  const reasons: RunQueueReport["reasons"] = {};
+  for (const { why } of entries) if (why) reasons[why] = (reasons[why] ?? 0) + 1;
+  return {
+    entries,
+    depth: entries.length,
+    oldestWaitMs: Math.max(0, ...waited),
+    reasons,
+    leases: queues.flatMap(({ now, leases }) => leases.map((lease) => ({ ...lease, ageMs: now - lease.since }))),
+    deadLetters: queues.flatMap(({ deadLetters }) => deadLetters).sort((a, b) => b.failedAt - a.failedAt),
+  };
+}

@@ -10,6 +10,7 @@ import { LIMITS } from "#protocol/limits.ts";
 import { planRestore } from "#protocol/restore-plan.ts";
 import type { RuntimeManifest } from "#protocol/runtime-manifest.ts";
 import type { PromptInput } from "#protocol/viewer.ts";
+import { may } from "../auth/principal.ts";
 import { type AppContext, commandContext } from "../context.ts";
 import { Refused, refuse, unwrap } from "../errors.ts";
 import { type SessionStub, sessionObject } from "../objects.ts";
@@ -29,11 +30,12 @@ const TITLE_CHARS = 80;
  * @throws Refused what the session refuses
  */
 export async function startRun(c: AppContext, body: StartRunBody): Promise<StartedRun> {
-  if (body.executionProfile !== undefined) {
-    refuse("execution_profile_unknown", "there is no such execution profile", {
-      executionProfile: body.executionProfile,
-    });
-  }
+  const { executionProfile, priority = 0 } = body;
+  if (typeof executionProfile === "string")
+    refuse("execution_profile_unknown", "there is no such execution profile", { executionProfile });
+  // Otherwise everybody's runs would be the most urgent ones.
+  if (priority > 0 && !may(c.var.principal, "runs.operate"))
+    refuse("forbidden", "a priority above 0 needs the permission runs.operate", { permission: "runs.operate" });
   if (body.manifest !== undefined) refuseUnfit(body.manifest, body.sessionId === undefined ? "empty" : "unknown");
   const { sessionId, session } = await sessionFor(c, body);
   const { runId, cursor } = unwrap(await session.prompt(promptOf(body), await commandContext(c)));
@@ -62,11 +64,13 @@ async function sessionFor(c: AppContext, body: StartRunBody): Promise<{ sessionI
 
 /** The prompt as the session knows it. A time-out in the provider's options counts when the run itself names none. */
 export function promptOf(body: Omit<StartRunBody, "onDisconnect">): PromptInput {
-  const { prompt, provider, model, providerOptions, runTimeoutMs, retryOn, manifest } = body;
+  const { prompt, provider, model, providerOptions, runTimeoutMs, retryOn, manifest, priority, executionProfile } =
+    body;
+  const labels = typeof executionProfile === "object" ? executionProfile.labels : undefined;
   const optionMs = providerOptions?.timeoutMs;
   const timeoutMs =
     runTimeoutMs ?? (typeof optionMs === "number" && Number.isInteger(optionMs) && optionMs > 0 ? optionMs : undefined);
-  const input = { text: prompt, provider, model, providerOptions, timeoutMs, retryOn, manifest };
+  const input = { text: prompt, provider, model, providerOptions, timeoutMs, retryOn, manifest, priority, labels };
   // Left out, not undefined: the same request has to look the same to the session's receipts.
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as PromptInput;
 }
