@@ -83,6 +83,15 @@ export const humanLoopReplySchema = z.object({
 });
 export type HumanLoopReply = z.infer<typeof humanLoopReplySchema>;
 
+/**
+ * What people answered to a run that was parked. Given to the provider when it asks the same again: by the rule, or by
+ * kind and title where there is none.
+ */
+export const givenAnswerSchema = humanLoopReplySchema
+  .omit({ requestId: true })
+  .extend({ kind: z.enum(HUMAN_LOOP_KINDS), title: z.string().max(1_000), rule: z.string().max(2_000).optional() });
+export type GivenAnswer = z.infer<typeof givenAnswerSchema>;
+
 const finishedData = z.object({
   outcome: z.enum(OUTCOMES),
   reason: z.enum(FAILURE_REASONS).optional(),
@@ -131,6 +140,8 @@ export const EVENT_DATA = {
     failedHostId: z.string().max(100).optional(),
     /** The provider's own conversation, by which a later run resumes it. */
     conversationId: z.string().max(500).optional(),
+    /** A waiting run lets go of its worker: the answer starts the conversation again. */
+    parked: z.boolean().optional(),
   }),
   "run.finished": finishedData,
   "message.delta": z.object({ messageId: z.string().max(100), chunks: z.array(chunkSchema).min(1).max(5_000) }),

@@ -74,6 +74,10 @@ export const TIMES = {
   /** A run that found no host in this time has failed. */
   queueDeadlineMs: 24 * 60 * 60_000,
   idleStopMs: 15 * 60_000,
+  /** A run that has waited this long for a person lets go of its worker, and goes on with the answer in a new one. */
+  parkAfterMs: 30 * 60_000,
+  /** The same while other runs wait for nothing but a free slot. */
+  parkForOthersAfterMs: 60_000,
   /** A worker that was told to stop has to be saved and gone by then, or the lease decides. */
   stopDeadlineMs: 10 * 60_000,
 } as const;

@@ -9,7 +9,13 @@
  * answered by the platform.
  */
 import { z } from "zod";
-import { humanLoopReplySchema, labelsSchema, providerOptionsSchema, runEventSchema } from "./events.ts";
+import {
+  givenAnswerSchema,
+  humanLoopReplySchema,
+  labelsSchema,
+  providerOptionsSchema,
+  runEventSchema,
+} from "./events.ts";
 import { LIMITS } from "./limits.ts";
 import { reconcilerReport } from "./reconcile.ts";
 import { runtimeManifestSchema } from "./runtime-manifest.ts";
@@ -149,6 +155,9 @@ export const runStartSchema = z.object({
   /** What has to be laid out, and be there, before the run starts (runtime-manifest.ts). */
   manifest: runtimeManifestSchema.optional(),
   attempt: z.number().int().positive(),
+  /** The run was parked this often; its runner is told of a new part, with what was answered meanwhile. */
+  part: z.number().int().positive().optional(),
+  given: z.array(givenAnswerSchema).max(100).optional(),
   traceId: id,
 });
 export type RunStart = z.infer<typeof runStartSchema>;

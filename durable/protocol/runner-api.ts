@@ -11,7 +11,7 @@
  * that a daemon which was killed resumes at the last n it has stored.
  */
 import { z } from "zod";
-import { runEventSchema } from "./events.ts";
+import { givenAnswerSchema, runEventSchema } from "./events.ts";
 import { PROVIDERS } from "./vocabulary.ts";
 
 export const startSchema = z.object({
@@ -24,6 +24,8 @@ export const startSchema = z.object({
   /** Resume the provider's own conversation. */
   conversationId: z.string().max(500).optional(),
   timeoutMs: z.number().positive(),
+  /** Answers that people have given already: the same question is not asked again. */
+  given: z.array(givenAnswerSchema).max(100).optional(),
   /** The workspace as the runner sees it: `/workspace` in a container. */
   cwd: z.string(),
   traceId: z.string().max(100),

@@ -3,59 +3,10 @@
  * function, so a reload and a live page cannot disagree. What was *said* is folded next door (transcript.ts): the
  * decisions need none of it, and it may be large.
  */
-import type { Actor, HumanLoopRequest, RunFinishedData, SessionEvent, Todo, Usage } from "./events.ts";
+import type { Actor, HumanLoopRequest, SessionEvent, Todo } from "./events.ts";
 import { LIMITS } from "./limits.ts";
-import type { RuntimeManifest } from "./runtime-manifest.ts";
+import { finishedRun, type RunView, runWithAnswer, runWithStatus } from "./run-view.ts";
 import type { Provider, VmMode } from "./vocabulary.ts";
-
-type RunBase = {
-  id: string;
-  provider: Provider;
-  model?: string;
-  providerOptions?: Record<string, unknown>;
-  timeoutMs?: number;
-  retryOn?: "host_lost"[];
-  /** What its workspace has to be; gone when it has finished, like the prompt. */
-  manifest?: RuntimeManifest;
-  priority?: number;
-  labels?: Record<string, string>;
-  redriveOf?: string;
-  author: Actor;
-  messageId: string;
-  /** The seq of its session.prompted: everything about the run comes after. Views of before have none. */
-  promptSeq?: number;
-  traceId: string;
-  attempt: number;
-  queuedAt: number;
-  startedAt?: number;
-  usage?: Usage;
-};
-
-/** A phase owns only its fields: a finished run has no prompt to send, a queued one has no host. */
-export type RunView = RunBase &
-  (
-    | {
-        state: "queued";
-        prompt: string;
-        detail?: string;
-        /** After a failed attempt: when the next one is made, and the host that failed it. */
-        nextAt?: number;
-        failedHostId?: string;
-      }
-    | { state: "assigned" | "preparing"; prompt: string; hostId: string; detail?: string }
-    | {
-        state: "running" | "waiting" | "cancelling";
-        prompt: string;
-        hostId: string;
-        startedAt: number;
-        detail?: string;
-      }
-    /** `finishedSeq`: the seq of its run.finished, after which there is nothing of it. Views of before have none. */
-    | ({ state: "finished"; finishedAt: number; finishedSeq?: number } & Pick<
-        RunFinishedData,
-        "outcome" | "reason" | "evidence"
-      >)
-  );
 
 export type WorkerView =
   | { state: "cold"; detail?: string }
@@ -168,7 +119,7 @@ function applyChange(view: SessionView, event: SessionEvent): SessionView {
     case "run.finished":
       return {
         ...view,
-        runs: trimFinished(updateRun(view.runs, event.runId, (run) => finishRun(run, event))),
+        runs: trimFinished(updateRun(view.runs, event.runId, (run) => finishedRun(run, event))),
         pending: view.pending.filter((request) => request.runId !== event.runId),
       };
     case "message.delta":
@@ -184,6 +135,7 @@ function applyChange(view: SessionView, event: SessionEvent): SessionView {
       const { requestId, decision, by } = event.data;
       return {
         ...view,
+        runs: updateRun(view.runs, event.runId, (run) => runWithAnswer(run, event, view.pending)),
         pending: view.pending.filter((request) => request.requestId !== requestId),
         resolved: [...view.resolved, { requestId, decision, by, at: event.at }].slice(-RESOLVED_KEPT),
       };
@@ -206,21 +158,8 @@ function applyChange(view: SessionView, event: SessionEvent): SessionView {
 type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>;
 
 function applyRunStatus(view: SessionView, event: Of<"run.status">): SessionView {
-  const { state, detail, hostId, attempt, nextAt, failedHostId, conversationId } = event.data;
-  const runs = updateRun(view.runs, event.runId, (run) => {
-    if (run.state === "finished") return run;
-    const { nextAt: _then, failedHostId: _there, ...kept } = run as Extract<RunView, { state: "queued" }>;
-    const base = { ...kept, detail, attempt: attempt ?? run.attempt };
-    if (state === "queued") {
-      const { hostId: _gone, startedAt: _fresh, ...rest } = base as typeof base & { hostId?: string };
-      if (attempt !== undefined)
-        return { ...rest, state, ...(nextAt ? { nextAt } : {}), ...(failedHostId ? { failedHostId } : {}) };
-      return { ...run, detail, state } as RunView;
-    }
-    const host = hostId ?? ("hostId" in run ? run.hostId : "");
-    if (state === "assigned" || state === "preparing") return { ...base, state, hostId: host };
-    return { ...base, state, hostId: host, startedAt: run.startedAt ?? event.at };
-  });
+  const { conversationId } = event.data;
+  const runs = updateRun(view.runs, event.runId, (run) => runWithStatus(run, event));
   if (!conversationId) return { ...view, runs };
   const provider = runs.find((run) => run.id === event.runId)?.provider;
   return {
@@ -239,22 +178,6 @@ function applyWorkerStatus(view: SessionView, event: Of<"worker.status">): Sessi
       ? { state: "cold", detail }
       : { state, hostId, since: event.at, detail, ...(labels && state !== "stopped" ? { labels } : {}) };
   return { ...view, worker, epoch: Math.max(view.epoch, epoch ?? 0) };
-}
-
-function finishRun(run: RunView, event: Of<"run.finished">): RunView {
-  if (run.state === "finished") return run;
-  const {
-    prompt: _sent,
-    manifest: _laid,
-    detail: _old,
-    hostId: _host,
-    nextAt: _then,
-    failedHostId: _there,
-    ...rest
-  } = run as typeof run & { hostId?: string; nextAt?: number; failedHostId?: string };
-  const { outcome, reason, evidence, usage } = event.data;
-  const end = { finishedAt: event.at, finishedSeq: event.seq };
-  return { ...rest, state: "finished", ...end, outcome, reason, evidence, usage: usage ?? run.usage };
 }
 
 function updateRun(runs: RunView[], runId: string | undefined, change: (run: RunView) => RunView): RunView[] {
@@ -278,7 +201,9 @@ export function activeRun(view: SessionView): Exclude<RunView, { state: "queued"
 
 /** Whether a run that is not over may have said something: it is under way, or waits for another attempt. */
 export function hasBegunRun(view: SessionView): boolean {
-  return view.runs.some((run) => run.state !== "finished" && (run.state !== "queued" || run.attempt > 1));
+  return view.runs.some(
+    (run) => run.state !== "finished" && (run.state !== "queued" || run.attempt > 1 || run.part !== undefined),
+  );
 }
 
 /** The runs that wait for their turn, first come first served. */

@@ -1,6 +1,7 @@
 /** What lists and indexes show of a session and of a run: derived from the view, never stored beside it. */
 import type { RunRecord, SessionSummary } from "./http.ts";
-import { activeRun, queuedRuns, type RunView, type SessionView } from "./session-view.ts";
+import type { RunView } from "./run-view.ts";
+import { activeRun, queuedRuns, type SessionView } from "./session-view.ts";
 
 export function summarize(view: SessionView): SessionSummary {
   const { id, title, provider, vmMode, createdBy, createdAt, updatedAt } = view;

@@ -34,11 +34,12 @@ export const deadlineName = {
   prepare: (runId: string) => `prepare:${runId}`,
   timeout: (runId: string) => `timeout:${runId}`,
   cancel: (runId: string) => `cancel:${runId}`,
+  park: (runId: string) => `park:${runId}`,
   idle: "idle",
   workerStop: "worker-stop",
 } as const;
 
-export type DeadlineKind = "queue" | "prepare" | "timeout" | "cancel" | "idle" | "worker-stop";
+export type DeadlineKind = "queue" | "prepare" | "timeout" | "cancel" | "park" | "idle" | "worker-stop";
 
 export function parseDeadline(name: string): { kind: DeadlineKind; runId: string } {
   const colon = name.indexOf(":");

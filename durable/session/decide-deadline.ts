@@ -3,6 +3,7 @@ import type { NewEvent } from "#protocol/events.ts";
 import { runById, type SessionView } from "#protocol/session-view.ts";
 import { parseDeadline } from "./commands.ts";
 import { resumeWorker } from "./decide-host-message.ts";
+import { park } from "./parking.ts";
 import { finishActive, finishRun, holdsLease, stopIdleWorker } from "./run-steps.ts";
 
 /** A deadline that no longer fits the state (it fired late, twice, or was overtaken) changes nothing. */
@@ -28,6 +29,8 @@ export function decideDeadline(view: SessionView, name: string): NewEvent[] {
     }
     case "cancel":
       return run?.state === "cancelling" ? finishActive(view, run, { outcome: "cancelled" }) : [];
+    case "park":
+      return park(view, run);
     case "idle":
       return stopIdleWorker(view);
     case "worker-stop":

@@ -1,8 +1,10 @@
 /** What a host's message means for the session. The epoch was checked before; late words about a finished run are dropped. */
 import type { NewEvent, RunEvent } from "#protocol/events.ts";
 import type { FromHostData } from "#protocol/messages.ts";
-import { applyEvent, type RunView, runById, type SessionView } from "#protocol/session-view.ts";
+import { isParked, type RunView } from "#protocol/run-view.ts";
+import { activeRun, applyEvent, runById, type SessionView } from "#protocol/session-view.ts";
 import type { Asked } from "./commands.ts";
+import { isEndOfParking } from "./parking.ts";
 import { finishActive, holdsLease, loseHost, nextRun, tryElsewhere } from "./run-steps.ts";
 
 type UnfinishedRun = Exclude<RunView, { state: "finished" }>;
@@ -28,6 +30,7 @@ export function decideHostMessage(view: SessionView, message: FromHostData, aske
       const run = unfinished(view, message.runId);
       if (!run || run.state === "queued") return [];
       const { reason, evidence } = message;
+      if (reason === "cancelled" && isParked(run)) return [];
       const retried =
         reason === "container_failed" && run.state !== "cancelling"
           ? tryElsewhere(view, run, evidence, asked.now)
@@ -59,6 +62,7 @@ function decideRunEvents(view: SessionView, runId: string, events: RunEvent[], a
   for (const event of events) {
     const run = unfinished(current, runId);
     if (!run || run.state === "queued") break;
+    if (isEndOfParking(run, event)) continue;
     const happened = decideRunEvent(current, run, event);
     decided.push(...happened);
     // Only what changes the state matters to the next decision of this batch; deltas do not.
@@ -129,7 +133,7 @@ function decideWorkerStatus(
   // A worker that says "active" while it was told to stop has kept its container: the gate did not open.
   if (state !== "stopped") return [status];
   const run = view.runs.find((each) => each.state !== "queued" && each.state !== "finished");
-  if (!run) return [status];
+  if (!run || isParked(run)) return [status];
   // The worker went away under a run that nobody finished: the same as losing the host, except that it is saved.
   return [
     ...loseHost(view, { reason: "The worker stopped while the run was under way.", epoch: view.epoch }, now).filter(
@@ -145,6 +149,7 @@ export function resumeWorker(
 ): NewEvent[] {
   return [
     { type: "worker.status", data: { state: "active", hostId: view.worker.hostId, epoch: view.epoch } },
-    ...nextRun(view, view.worker),
+    // One that is parked keeps its turn.
+    ...(activeRun(view) ? [] : nextRun(view, view.worker)),
   ];
 }

@@ -1,6 +1,7 @@
 /** What should be so in a session that nobody is forgetting. Pure: what is missing is found by comparing with it. */
 import type { NewEvent } from "#protocol/events.ts";
 import { TIMES } from "#protocol/limits.ts";
+import { isParked } from "#protocol/run-view.ts";
 import { activeRun, queuedRuns, type SessionView } from "#protocol/session-view.ts";
 import { deadlineName } from "./commands.ts";
 import { holdsLease, loseHost } from "./run-steps.ts";
@@ -11,7 +12,7 @@ const UNSAVED_MS = 60_000;
 /** States that no decision leads to or out of, and the events that end them. */
 export function decideReconcile(view: SessionView, now: number): NewEvent[] {
   const run = activeRun(view);
-  if (run && !holdsLease(view)) {
+  if (run && !isParked(run) && !holdsLease(view)) {
     const reason = "The run was under way and no host had the session.";
     return loseHost(view, { reason, epoch: view.epoch }, now);
   }
@@ -44,6 +45,9 @@ export function deadlinesOf(view: SessionView, now: number): { name: string; at:
       deadlines.push({ name: deadlineName.cancel(run.id), at: now + TIMES.cancelDeadlineMs });
       break;
     case "waiting":
+      if (view.worker.state === "active")
+        deadlines.push({ name: deadlineName.park(run.id), at: now + TIMES.parkAfterMs });
+      break;
     case undefined:
       break;
     default:

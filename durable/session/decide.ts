@@ -10,6 +10,7 @@ import type { Asked, SessionCommand } from "./commands.ts";
 import { decideDeadline } from "./decide-deadline.ts";
 import { decideHostMessage } from "./decide-host-message.ts";
 import { decideReconcile } from "./decide-reconcile.ts";
+import { parkForOthers, unpark } from "./parking.ts";
 import { cancelRun, finishRun, holdsLease, leaseRefusal, loseHost, nextRun, stopIdleWorker } from "./run-steps.ts";
 
 export type Decision = { ok: true; events: NewEvent[] } | Rejection;
@@ -49,7 +50,8 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
       if (command.epoch <= view.epoch)
         return reject("stale_epoch", `The session has already seen epoch ${view.epoch}.`);
       if (holdsLease(view)) return reject("already_leased", "The session's worker is leased to another host.");
-      if (queuedRuns(view).length === 0) return reject("not_needed", "Nothing is waiting for a host any more.");
+      if (queuedRuns(view).length === 0 || activeRun(view))
+        return reject("not_needed", "Nothing is waiting for a host any more.");
       const { hostId, epoch, labels } = command;
       const starting: NewEvent = { type: "worker.status", data: { state: "starting", hostId, epoch, labels } };
       return happened(starting, ...nextRun(view, command, epoch));
@@ -59,8 +61,10 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
       return happened(...loseHost(view, command, asked.now));
     }
     case "yield_worker":
+      if (command.epoch !== view.epoch) return happened();
       return happened(
-        ...(command.epoch === view.epoch ? stopIdleWorker(view, "another session waits for the slot") : []),
+        ...stopIdleWorker(view, "another session waits for the slot"),
+        ...parkForOthers(view, activeRun(view), asked.now),
       );
     case "lease_waiting": {
       const run = runById(view, command.runId);
@@ -155,9 +159,9 @@ function decideReply(view: SessionView, command: Extract<SessionCommand, { type:
   if (!fits) return reject("wrong_decision", `A ${request.kind} cannot be answered with "${decision}".`);
   if (decision === "answer" && !answers?.length)
     return reject("answer_missing", "A question needs at least one answer.");
-  return happened({
-    type: "human_loop.resolved",
-    runId: request.runId,
-    data: { requestId, decision, scope, answers, reason, by: asked.by },
-  });
+  const data = { requestId, decision, scope, answers, reason, by: asked.by };
+  return happened(
+    { type: "human_loop.resolved", runId: request.runId, data },
+    ...unpark(view, runById(view, request.runId), requestId),
+  );
 }

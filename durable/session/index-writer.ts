@@ -4,7 +4,8 @@
  */
 import { and, eq, lt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/d1";
-import type { RunView, SessionView } from "#protocol/session-view.ts";
+import type { RunView } from "#protocol/run-view.ts";
+import type { SessionView } from "#protocol/session-view.ts";
 import { runById } from "#protocol/session-view.ts";
 import { runRecordOf, summarize } from "#protocol/summary.ts";
 import { humanLoop, runs, sessions, snapshots } from "../../migrations/schema.ts";

@@ -1,10 +1,12 @@
 /** Which effects follow from an event. Pure; the shell carries them out in the same turn or through the outbox. */
 import type { SessionEvent } from "#protocol/events.ts";
 import { TIMES } from "#protocol/limits.ts";
-import type { RunStart, ToHostData } from "#protocol/messages.ts";
+import type { ToHostData } from "#protocol/messages.ts";
 import type { DeadLetter, LeaseRequest } from "#protocol/objects.ts";
-import { activeRun, queuedRuns, type RunView, runById, type SessionView } from "#protocol/session-view.ts";
+import { isParked, type RunView } from "#protocol/run-view.ts";
+import { activeRun, queuedRuns, runById, type SessionView } from "#protocol/session-view.ts";
 import { deadlineName } from "./commands.ts";
+import { runStart, timeoutMs } from "./run-start.ts";
 
 type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>;
 
@@ -54,7 +56,7 @@ export function react(before: SessionView, event: SessionEvent, after: SessionVi
     case "human_loop.requested":
       return [index({ kind: "request", event }), index({ kind: "session" })];
     case "human_loop.resolved":
-      return reactToAnswer(event);
+      return reactToAnswer(before, event);
     case "worker.status":
       return reactToWorker(before, event, after);
     case "workspace.synced":
@@ -80,13 +82,14 @@ function reactToRunStatus(before: SessionView, event: Of<"run.status">, after: S
   const run = runById(after, runId);
   const was = runById(before, runId);
   if (!run || run.state === "finished") return [];
+  if (isParked(run)) return isParked(was) ? [] : [...indexRun(runId), ...clear(deadlineName.park(runId))];
   if (was?.state === run.state) return run.state === "queued" && run.attempt !== was.attempt ? askFleet(after) : [];
   const effects = indexRun(runId);
   switch (run.state) {
     case "queued":
       return [
         ...effects,
-        ...clear(deadlineName.prepare(runId), deadlineName.timeout(runId)),
+        ...clear(deadlineName.prepare(runId), deadlineName.timeout(runId), deadlineName.park(runId)),
         { type: "set_deadline", name: deadlineName.queue(runId), at: event.at + TIMES.queueDeadlineMs },
         ...askFleet(after),
       ];
@@ -102,7 +105,7 @@ function reactToRunStatus(before: SessionView, event: Of<"run.status">, after: S
     case "running":
       return [
         ...effects,
-        ...clear(deadlineName.prepare(runId)),
+        ...clear(deadlineName.prepare(runId), deadlineName.park(runId)),
         // The host enforces the limit; this is the backstop for a host that does not, with room for its escalation.
         {
           type: "set_deadline",
@@ -112,11 +115,15 @@ function reactToRunStatus(before: SessionView, event: Of<"run.status">, after: S
       ];
     case "waiting":
       // People take the time they need: no machine timer runs while something waits for them.
-      return [...effects, ...clear(deadlineName.timeout(runId))];
+      return [
+        ...effects,
+        ...clear(deadlineName.timeout(runId)),
+        { type: "set_deadline", name: deadlineName.park(runId), at: event.at + TIMES.parkAfterMs },
+      ];
     case "cancelling":
       return [
         ...effects,
-        ...clear(deadlineName.prepare(runId), deadlineName.timeout(runId)),
+        ...clear(deadlineName.prepare(runId), deadlineName.timeout(runId), deadlineName.park(runId)),
         { type: "set_deadline", name: deadlineName.cancel(runId), at: event.at + TIMES.cancelDeadlineMs },
         { type: "send_host", message: { type: "run.stop", runId, reason: event.data.detail } },
       ];
@@ -130,7 +137,7 @@ function reactToFinish(before: SessionView, event: Of<"run.finished">, after: Se
   const was = runById(before, runId);
   const effects = [
     ...indexRun(runId),
-    ...clear(...(["queue", "prepare", "timeout", "cancel"] as const).map((kind) => deadlineName[kind](runId))),
+    ...clear(...(["queue", "prepare", "timeout", "cancel", "park"] as const).map((kind) => deadlineName[kind](runId))),
   ];
   if (was?.state === "queued") effects.push({ type: "withdraw_request", runId });
   if (was) effects.push(...deadLetter(after, was, event));
@@ -156,7 +163,7 @@ function deadLetter(view: SessionView, run: RunView, { data, at }: Of<"run.finis
   const { outcome, reason, evidence = "" } = data;
   if (outcome !== "failed" || (reason !== "host_lost" && reason !== "container_failed")) return [];
   const { id: runId, provider, attempt: attempts, author } = run;
-  const begun = run.startedAt !== undefined || (attempts > 1 && run.retryOn !== undefined);
+  const begun = run.startedAt !== undefined || run.part !== undefined || (attempts > 1 && run.retryOn !== undefined);
   const letter = {
     runId,
     sessionId: view.id,
@@ -171,10 +178,12 @@ function deadLetter(view: SessionView, run: RunView, { data, at }: Of<"run.finis
   return [{ type: "dead_letter", letter }];
 }
 
-function reactToAnswer(event: Of<"human_loop.resolved">): Effect[] {
+function reactToAnswer(before: SessionView, event: Of<"human_loop.resolved">): Effect[] {
   const { requestId, decision, scope, answers, reason } = event.data;
   const indexed = [index({ kind: "answer", event }), index({ kind: "session" })];
   if (decision === "cancelled" || decision === "expired") return indexed;
+  // Its worker is on the way out: the answer goes along when the run is started again.
+  if (isParked(runById(before, event.runId ?? ""))) return indexed;
   const reply = { requestId, decision, scope: scope ?? ("once" as const), answers, reason };
   return [...indexed, { type: "send_host", message: { type: "run.reply", runId: event.runId ?? "", reply } }];
 }
@@ -194,7 +203,14 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
       return after.epoch === before.epoch ? [indexed] : [indexed, { type: "reset_link", epoch: after.epoch }];
     case "active": {
       const effects = [indexed, ...clear(deadlineName.workerStop)];
-      return activeRun(after) || queuedRuns(after).length > 0 ? effects : [...effects, idle(event.at)];
+      const run = activeRun(after);
+      // It could not be saved in time and was kept; it is tried again like the first time.
+      if (run && isParked(run))
+        return [
+          ...effects,
+          { type: "set_deadline", name: deadlineName.park(run.id), at: event.at + TIMES.parkAfterMs },
+        ];
+      return run || queuedRuns(after).length > 0 ? effects : [...effects, idle(event.at)];
     }
     case "stopping":
       return [
@@ -203,7 +219,12 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
         { type: "set_deadline", name: deadlineName.workerStop, at: event.at + TIMES.stopDeadlineMs },
         ...(before.worker.state === "stopping"
           ? []
-          : [{ type: "send_host" as const, message: { type: "worker.stop" as const, reason: "idle" } }]),
+          : [
+              {
+                type: "send_host" as const,
+                message: { type: "worker.stop" as const, reason: event.data.detail ?? "idle" },
+              },
+            ]),
       ];
     case "stopped":
       return [
@@ -256,25 +277,4 @@ export function askFleet(view: SessionView): Effect[] {
       },
     },
   ];
-}
-
-function timeoutMs(run: RunView): number {
-  return run.timeoutMs ?? TIMES.runTimeoutMs;
-}
-
-function runStart(view: SessionView, run: Extract<RunView, { prompt: string }>): RunStart {
-  return {
-    runId: run.id,
-    sessionId: view.id,
-    provider: run.provider,
-    model: run.model,
-    prompt: run.prompt,
-    providerOptions: run.providerOptions,
-    timeoutMs: timeoutMs(run),
-    conversationId: view.conversations[run.provider],
-    snapshotId: view.workspace.snapshotId,
-    manifest: run.manifest,
-    attempt: run.attempt,
-    traceId: run.traceId,
-  };
 }

@@ -2,7 +2,8 @@
 import type { NewEvent, RunFinishedData } from "#protocol/events.ts";
 import { MAX_ATTEMPTS, retryDelayMs } from "#protocol/limits.ts";
 import { type Rejection, reject } from "#protocol/objects.ts";
-import { activeRun, queuedRuns, type RunView, type SessionView } from "#protocol/session-view.ts";
+import { isParked, type RunView } from "#protocol/run-view.ts";
+import { activeRun, queuedRuns, type SessionView } from "#protocol/session-view.ts";
 
 /** True while a host has the exclusive right to this session's worker. */
 export function holdsLease(view: SessionView): view is SessionView & { worker: LeaseHolder } {
@@ -88,6 +89,8 @@ export function cancelRun(view: SessionView, run: RunView, reason: string | unde
     case "preparing":
     case "running":
     case "waiting":
+      // Nothing of it runs anywhere, so there is nobody to confirm it.
+      if (isParked(run)) return finishActive(view, run, { outcome: "cancelled" });
       return [
         ...closeRequests(view, run.id),
         { type: "run.status", runId: run.id, data: { state: "cancelling", hostId: run.hostId, detail: reason } },
@@ -112,6 +115,8 @@ export function loseHost(
   const cold: NewEvent = { type: "worker.status", data: { state: "cold", epoch, detail: reason } };
   const run = activeRun(view);
   if (!run) return [cold];
+  // It waits for a person, not for this host; its conversation goes on from what was saved.
+  if (isParked(run)) return [cold];
   const closed = closeRequests(view, run.id);
   if (run.state === "cancelling") return [cold, ...closed, finishRun(run, { outcome: "cancelled" })];
   const notStarted = run.state === "assigned" || run.state === "preparing";

@@ -8,7 +8,7 @@
  * A person's reply is recorded by the session, which sent it; so `human_loop.resolved` is emitted here only when the
  * runner itself ended the wait. Every request is resolved exactly once.
  */
-import type { HumanLoopReply, HumanLoopRequest, RunEvent } from "#protocol/events.ts";
+import type { GivenAnswer, HumanLoopReply, HumanLoopRequest, RunEvent } from "#protocol/events.ts";
 import { newRequestId } from "#protocol/ids.ts";
 import { cutText, cutValue } from "./bounds.ts";
 import type { Grants } from "./grants.ts";
@@ -40,19 +40,28 @@ export class Broker {
   readonly #waitingChanged: (waiting: boolean) => void;
   readonly #pending = new Map<string, Pending>();
   readonly #answered = new Set<string>();
+  /** Answers from before this runner's time, each good for one question. */
+  readonly #given: GivenAnswer[];
   #closedAs: "cancelled" | "expired" | undefined;
 
-  /** @param waitingChanged called when the first request is open, and when none is open any more */
+  /**
+   * @param waitingChanged called when the first request is open, and when none is open any more
+   * @param given what people have answered already, before this part of the run
+   */
   constructor(
     sessionId: string,
     grants: Grants,
     emit: (event: RunEvent) => void,
     waitingChanged: (waiting: boolean) => void = () => {},
+    given: readonly GivenAnswer[] = [],
   ) {
     this.#sessionId = sessionId;
     this.#grants = grants;
     this.#emit = emit;
     this.#waitingChanged = waitingChanged;
+    this.#given = [...given];
+    for (const { decision, scope, rule } of given)
+      if (decision === "allow" && scope === "session" && rule !== undefined) grants.add(rule);
   }
 
   get waiting(): boolean {
@@ -75,6 +84,8 @@ export class Broker {
       multiple: question.multiple ?? false,
       rule,
     };
+    const given = this.#takeGiven(request);
+    if (given) return Promise.resolve(given);
     return new Promise((resolve) => {
       this.#pending.set(request.requestId, { request, resolve });
       if (this.#pending.size === 1) this.#waitingChanged(true);
@@ -114,6 +125,16 @@ export class Broker {
       this.#emit({ type: "human_loop.resolved", data: { requestId, decision: as } });
       resolve({ decision: as });
     }
+  }
+
+  /** The same was asked before this part of the run, and answered. */
+  #takeGiven(request: HumanLoopRequest): Resolution | undefined {
+    const index = this.#given.findIndex(
+      ({ kind, title, rule }) =>
+        kind === request.kind && rule === request.rule && (rule !== undefined || title === request.title),
+    );
+    const [answer] = index < 0 ? [] : this.#given.splice(index, 1);
+    return answer && toResolution(request, { ...answer, requestId: request.requestId });
   }
 
   #settle(requestId: string): void {

@@ -78,6 +78,7 @@ export class Run {
         if (event.type !== "run.finished") this.#recorder.event(event);
       },
       (waiting) => (waiting ? this.#deadline.pause() : this.#deadline.goOn()),
+      input.given,
     );
     this.#processes = new Processes(input.runId);
     this.finished = new Promise((resolve) => {

@@ -67,7 +67,7 @@ export async function driveRun(record: RunRecord, needs: DriveNeeds): Promise<vo
     // Nothing of a run that was given up goes on in the dark; its spool is complete when the worker is gone.
     const told = mayHaveBegun(known.phase);
     if (told) await needs.worker.remove(0);
-    const tail = told ? await spoolTail(needs.runDir, runId, known.lastN) : [];
+    const tail = told ? await spoolTail(needs.runDir, nameAtRunner(record.run), known.lastN) : [];
     needs.signal.throwIfAborted();
     needs.logger.warn({ err: error, tail: tail.length }, "the run did not end by itself");
     const events = tail.map(({ event }) => event);
@@ -98,7 +98,7 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
   // A run that has begun has what it needed; what it removed meanwhile is its own affair.
   const manifest = mayHaveBegun(phase) ? undefined : run.manifest;
   const live = await unlessStopped(
-    () => needs.worker.ensure({ runId, snapshotId: run.snapshotId, manifest }),
+    () => needs.worker.ensure({ runId: nameAtRunner(run), snapshotId: run.snapshotId, manifest }),
     unwanted,
   );
   needs.signal.throwIfAborted();
@@ -110,7 +110,7 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
     chance: needs.chance,
     logger: needs.logger,
     socketPath: live.worker.socketPath,
-    runId,
+    runId: nameAtRunner(run),
     stopWanted: () => needs.records.run(runId)?.stopReason !== undefined,
     replies: () => needs.records.replies(runId),
     endReply: (id) => needs.records.endReply(id),
@@ -134,7 +134,7 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
     await followRun({
       ...needs,
       socketPath: live.worker.socketPath,
-      runId,
+      runId: nameAtRunner(run),
       cursor: () => needs.records.run(runId)?.lastN ?? 0,
       store: (frames, lastN) => store(needs, runId, frames, lastN),
       signal,
@@ -148,9 +148,10 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
 }
 
 async function start(run: RunRecord["run"], needs: DriveNeeds, live: LiveWorker, signal: AbortSignal): Promise<void> {
-  const { runId, sessionId, provider, model, prompt, providerOptions, conversationId, timeoutMs, traceId } = run;
+  const { runId, sessionId, provider, model, prompt, providerOptions, conversationId, timeoutMs, given, traceId } = run;
   needs.records.setRunPhase(runId, "starting");
-  const body = { runId, sessionId, provider, model, prompt, providerOptions, conversationId, timeoutMs, traceId };
+  const order = { sessionId, provider, model, prompt, providerOptions, conversationId, timeoutMs, given, traceId };
+  const body = { runId: nameAtRunner(run), ...order };
   for (let attempt = 0; ; attempt++) {
     try {
       await startProviderRun(live.worker.socketPath, { ...body, cwd: needs.cwd }, signal);
@@ -176,6 +177,9 @@ function announce(runId: string, needs: DriveNeeds): void {
     needs.say({ type: "run.started", runId });
   });
 }
+
+/** A part that goes on after parking is a run of its own to the runner, which may still know the one before. */
+const nameAtRunner = ({ runId, part }: RunRecord["run"]): string => (part === undefined ? runId : `${runId}-p${part}`);
 
 /** Whether the runner may have been told of the run. */
 const mayHaveBegun = (phase: RunRecord["phase"]): boolean => phase === "starting" || phase === "started";

@@ -2,7 +2,8 @@
 import type { NewEvent, RunEvent, SessionEvent } from "#protocol/events.ts";
 import type { FromHostData, ToHostData } from "#protocol/messages.ts";
 import type { Rejection } from "#protocol/objects.ts";
-import { applyEvent, emptyView, type RunView, runById, type SessionView } from "#protocol/session-view.ts";
+import type { RunView } from "#protocol/run-view.ts";
+import { applyEvent, emptyView, runById, type SessionView } from "#protocol/session-view.ts";
 import type { SessionCommand } from "../../durable/session/commands.ts";
 import { decide } from "../../durable/session/decide.ts";
 import { type Effect, react } from "../../durable/session/react.ts";

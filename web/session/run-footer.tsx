@@ -1,7 +1,7 @@
 import { LoaderCircle } from "lucide-react";
 import { lazy, Suspense } from "react";
 import type { Usage } from "#protocol/events.ts";
-import type { RunView } from "#protocol/session-view.ts";
+import type { RunView } from "#protocol/run-view.ts";
 import { dollars, duration, elapsed, shortCount } from "../format.ts";
 import { useHostName } from "../hosts/host-queries.ts";
 import { Notice } from "../ui/notice.tsx";

@@ -1,5 +1,5 @@
 import { memo } from "react";
-import type { RunView } from "#protocol/session-view.ts";
+import type { RunView } from "#protocol/run-view.ts";
 import type { Outcome } from "#protocol/vocabulary.ts";
 import { clockTime, duration, elapsed } from "../format.ts";
 import { useNow } from "../ui/relative-time.tsx";

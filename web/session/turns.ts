@@ -2,7 +2,9 @@
  * The transcript as people read it: a prompt, what the agent said and did about it, and how that ended. A follow-up is
  * recorded the moment it is sent, in the middle of the run before it; here it stands where its own run stands.
  */
-import { activeRun, queuedRuns, type RunView, type SessionView } from "#protocol/session-view.ts";
+
+import type { RunView } from "#protocol/run-view.ts";
+import { activeRun, queuedRuns, type SessionView } from "#protocol/session-view.ts";
 import type { Message } from "#protocol/transcript.ts";
 import type { Outgoing, SessionState } from "./session-state.ts";
 

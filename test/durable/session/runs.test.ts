@@ -263,9 +263,9 @@ test("[S-19] every unfinished state but waiting has its deadline", () => {
   }
 });
 
-test("[S-20] while a run waits for a person, no machine timer runs; it is back when the run goes on", () => {
+test("[S-20] while a run waits for a person, no machine timer ends it; its limit is back when it goes on", () => {
   const { script, runId } = SessionScript.withRun("waiting");
-  expect([...script.deadlines.keys()]).toEqual([]);
+  expect([...script.deadlines.keys()]).toEqual([deadlineName.park(runId)]);
   script.now += 30 * 3_600_000;
   script.do({ type: "reply", reply: { requestId: REQUEST, decision: "allow", scope: "once" } });
   script.runner(runId, { type: "run.status", data: { state: "running" } });

@@ -107,3 +107,33 @@ test("what is asked fits the wire whatever a provider puts in; a rule too long t
   expect(request.rule).toBeUndefined();
   expect(JSON.stringify(request.detail)).toContain("left out here");
 });
+
+test("[S-41] what was answered before this part of the run is not asked again, and counts once", async () => {
+  const events: RunEvent[] = [];
+  const grants = new Grants(path.join(await temporaryFolder(), "grants.json"));
+  const broker = new Broker(
+    sessionId,
+    grants,
+    (event) => events.push(event),
+    () => {},
+    [
+      { kind: "permission", title: "Deploy?", rule: "Bash(deploy)", decision: "allow", scope: "once" },
+      { kind: "permission", title: "Remove?", decision: "deny", scope: "once", reason: "keep it" },
+      { kind: "question", title: "Which?", decision: "answer", scope: "once", answers: ["blue"] },
+      { kind: "permission", title: "Read?", rule: "Read(*)", decision: "allow", scope: "session" },
+    ],
+  );
+  // The rule says what is the same, whatever the title says.
+  expect(await broker.ask({ kind: "permission", title: "Deploy, please?", rule: "Bash(deploy)" })).toMatchObject({
+    decision: "allow",
+  });
+  expect(await broker.ask({ kind: "permission", title: "Remove?" })).toEqual({ decision: "deny", reason: "keep it" });
+  expect(await broker.ask({ kind: "question", title: "Which?" })).toEqual({ decision: "answer", answers: ["blue"] });
+  for (const _ of [1, 2])
+    expect(await broker.ask({ kind: "permission", title: "Read?", rule: "Read(*)" })).toMatchObject({ by: "grant" });
+  expect(events).toEqual([]);
+  void broker.ask({ kind: "permission", title: "Deploy?", rule: "Bash(deploy)" });
+  void broker.ask({ kind: "permission", title: "Deploy?", rule: "Bash(other)" });
+  void broker.ask({ kind: "question", title: "Which?" });
+  expect(events.filter(({ type }) => type === "human_loop.requested")).toHaveLength(3);
+});

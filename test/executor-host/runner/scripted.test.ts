@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { readFile, symlink } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
+import type { GivenAnswer } from "#protocol/events.ts";
 import { describeAdapter } from "./adapter-contract.ts";
 import { finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
 import { startRunner } from "./support/runner-process.ts";
@@ -115,4 +116,29 @@ test("SIGTERM cancels what runs and leaves", async () => {
   process.kill("SIGTERM");
   expect(finishedOf(await events)).toMatchObject({ outcome: "cancelled" });
   expect(await exited).toEqual([0, null]);
+});
+
+test("[S-41] a script that was interrupted while it asked goes on with the question, which is answered", async () => {
+  const runner = await startRunner();
+  const prompt = "write one.txt 1\nask permission Deploy?\nask question Which? | Red | Blue\nwrite two.txt 2";
+  await runner.client.start({ runId: "run_1", prompt, cwd: runner.cwd });
+  await runner.client.first("run_1", "human_loop.requested");
+  await runner.client.stop("run_1");
+  expect(finishedOf(await runner.client.events("run_1"))).toMatchObject({ outcome: "cancelled" });
+  const given = [
+    { kind: "permission", title: "Deploy?", rule: "scripted(Deploy?)", decision: "allow", scope: "once" },
+  ] satisfies GivenAnswer[];
+  await runner.client.start({ runId: "run_1-p1", prompt: "go on", given, cwd: runner.cwd });
+  await runner.client.first("run_1-p1", "human_loop.requested");
+  await runner.client.stop("run_1-p1");
+  expect(finishedOf(await runner.client.events("run_1-p1"))).toMatchObject({ outcome: "cancelled" });
+  const answers = [
+    { kind: "question", title: "Which?", decision: "answer", scope: "once", answers: ["2"] },
+  ] satisfies GivenAnswer[];
+  await runner.client.start({ runId: "run_1-p2", prompt: "go on", given: answers, cwd: runner.cwd });
+  const events = await runner.client.events("run_1-p2");
+  expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+  expect(JSON.stringify(messageOf(events))).toContain("Answer: Blue");
+  expect(await readFile(path.join(runner.cwd, "two.txt"), "utf8")).toBe("2");
+  expect(ofType(events, "human_loop.requested")).toEqual([]);
 });

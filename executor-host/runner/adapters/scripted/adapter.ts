@@ -5,6 +5,7 @@ import { pause } from "../../clock.ts";
 import type { RunnerOptions } from "../../options.ts";
 import type { Adapter, AdapterContext, AdapterEnd } from "../adapter.ts";
 import { Narrator } from "./narrator.ts";
+import { keepRest, takeRest } from "./rest.ts";
 import { parseScript, type Step } from "./script.ts";
 import { doSmallJob } from "./small-job.ts";
 import { Tools } from "./tools.ts";
@@ -21,18 +22,25 @@ export function createScriptedAdapter(options: Pick<RunnerOptions, "childEnv">):
 async function runScript(input: ProviderRunStart, context: AdapterContext, tools: Tools): Promise<AdapterEnd> {
   context.conversation(input.conversationId ?? `scripted-${input.runId}`);
   const narrator = new Narrator(context);
-  const lines = parseScript(input.prompt);
+  const rest = input.given?.length ? await takeRest(input.cwd) : undefined;
+  const lines = parseScript(rest ?? input.prompt);
   if (!lines.some(({ step }) => step)) {
     await doSmallJob(input.prompt, context, narrator, tools);
     return { ok: true };
   }
   const performer = new Performer(context, narrator, tools);
-  for (const { text, step } of lines) {
+  for (const [index, { text, step }] of lines.entries()) {
     if (context.signal.aborted) break;
     if (!step) narrator.say(text);
     else if (step.kind === "fail")
       return { ok: false, reason: step.reason, evidence: `The script said: fail ${step.reason}` };
     else await performer.perform(step);
+    // Interrupted while it asked: a later part goes on with the question.
+    if (context.signal.aborted && (step?.kind === "ask-permission" || step?.kind === "ask-question"))
+      await keepRest(
+        input.cwd,
+        lines.slice(index).map((line) => line.text),
+      );
   }
   return { ok: true };
 }
