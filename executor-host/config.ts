@@ -19,6 +19,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { availableParallelism, homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { acpAgentsSchema } from "#protocol/acp-agents.ts";
 
 const MiB = 1024 * 1024;
 
@@ -55,6 +56,8 @@ export const settingsSchema = z.object({
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]),
   /** A worker without work is saved and stopped after this time; absent: the session decides. */
   idleStopMs: z.number().int().positive().optional(),
+  /** Agents of the provider `acp` besides the toolkit's own; see runner/adapters/acp/agents.ts. Values are seen by the agent: no keys. */
+  acpAgents: acpAgentsSchema.optional(),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 

@@ -34,6 +34,7 @@ import { createSessionTables, Records } from "./session/records.ts";
 import { Sessions } from "./session/sessions.ts";
 import { sweepHost } from "./session/sweep.ts";
 import { Turns } from "./session/turns.ts";
+import { placeAcpAgents } from "./toolkit/acp-agents.ts";
 import { prepareToolkit } from "./toolkit/toolkit.ts";
 import { WorkerImage, type WorkerImageNeeds } from "./worker-image.ts";
 import { hostBases } from "./workspace/host-bases.ts";
@@ -148,7 +149,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     token: (refused) => access.token(refused),
     kindsChanged: () => void control.factsChanged(),
   });
-  const toolkit = dependencies.toolkit ?? realToolkit(paths, keys);
+  const toolkit = dependencies.toolkit ?? realToolkit(config, keys);
   const live = new LiveSettings(config.settings);
   const settings = live.current;
   const image = workerImage(engines, { settings, clock, logger, changed: () => void control.factsChanged() });
@@ -245,19 +246,19 @@ function workerImage(
   });
 }
 
-function realToolkit(paths: StatePaths, keys: HostKeys) {
+function realToolkit({ paths, settings }: HostConfig, keys: HostKeys) {
   let prepared: Promise<string> | undefined;
   return {
     /** Built once per daemon; a failure is not kept, so that the next worker tries again. */
     dir: (): Promise<string> => {
       prepared ??= prepareToolkit({ dir: paths.toolkit })
-        .then((toolkit) => toolkit.dir)
+        .then(({ dir }) => placeAcpAgents(dir, settings.acpAgents).then(() => dir))
         .catch((error: unknown) => {
           prepared = undefined;
           throw error;
         });
       return prepared;
     },
-    providers: () => providerReadiness(paths, keys.upstreams()),
+    providers: () => providerReadiness(paths, keys.upstreams(), Object.keys(settings.acpAgents ?? {})),
   };
 }

@@ -2,15 +2,16 @@
 import type { HostFacts } from "#protocol/messages.ts";
 import type { StatePaths } from "./config.ts";
 import type { UpstreamTable } from "./egress/credentials.ts";
-import { CLI_PROVIDERS, toolkitReadiness } from "./toolkit/clis.ts";
+import { CLI_PROVIDERS, type CliPackage, toolkitReadiness } from "./toolkit/clis.ts";
 import { installCommand } from "./toolkit/install-command.ts";
 
 const SET = "Portal, Credentials, Add; or on this machine: gantry host credentials";
 
-/** @returns a state per provider that this host knows; a reason and one fix wherever it is not `ready` */
+/** @param ownAgents the operator's own of the provider `acp`. @returns a state per provider that this host knows; a reason and one fix wherever it is not `ready` */
 export async function providerReadiness(
   paths: Pick<StatePaths, "root" | "toolkit">,
   upstreams: UpstreamTable,
+  ownAgents: readonly string[] = [],
 ): Promise<HostFacts["providers"]> {
   const clis = await toolkitReadiness(paths.toolkit);
   const providers: HostFacts["providers"] = { scripted: { state: "ready" }, native: nativeReadiness(upstreams) };
@@ -30,7 +31,35 @@ export async function providerReadiness(
       providers[provider] = { state: "ready", version: cli.version };
     }
   }
+  providers.acp = acpReadiness(clis, upstreams, ownAgents, paths.root);
   return providers;
+}
+
+/** The agents that the toolkit can have: their packages, and whose model they talk to. */
+const ACP_AGENTS = [
+  { packages: ["claude-code", "claude-agent-acp"], vendor: "anthropic" },
+  { packages: ["opencode"], vendor: "openai" },
+  { packages: ["codex-app-server", "codex-acp"], vendor: "openai" },
+] as const satisfies readonly { packages: readonly CliPackage[]; vendor: string }[];
+
+/** One agent that works is enough. Of the operator's own, nobody but them knows what they need. */
+function acpReadiness(
+  clis: Awaited<ReturnType<typeof toolkitReadiness>>,
+  upstreams: UpstreamTable,
+  ownAgents: readonly string[],
+  stateDir: string,
+): NonNullable<HostFacts["providers"]["acp"]> {
+  if (ownAgents.length > 0) return { state: "ready" };
+  const state = "environment_not_ready";
+  const installed = ACP_AGENTS.filter(({ packages }) => packages.every((name) => clis[name].readiness === "ready"));
+  if (installed.length === 0) {
+    const fix = installCommand("claude-agent-acp", stateDir).replace("install", "install claude-code");
+    return { state, reason: "No agent of the Agent Client Protocol is installed on this host.", fix };
+  }
+  const keys = installed.flatMap(({ vendor }) => upstreams.get(vendor) ?? []);
+  if (keys.some(({ state }) => state === "ready")) return { state: "ready" };
+  const reasons = new Set(keys.flatMap((key) => (key.state === "unready" ? [key.message] : [])));
+  return { state, reason: [...reasons].join(" ") || "No model provider is known here.", fix: SET };
 }
 
 /** The runner's own agent needs no CLI, and talks to whichever vendor a model's name says: one key is enough to begin. */

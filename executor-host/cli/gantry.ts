@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { PROVIDER_ALIASES } from "#protocol/vocabulary.ts";
 import { HOST_VERSION } from "../facts.ts";
-import { CLI_PROVIDERS, type CliProvider } from "../toolkit/clis.ts";
+import { CLI_PACKAGES, type CliPackage } from "../toolkit/clis.ts";
 import type { JoinOptions } from "./join.ts";
 import { CommandFailed } from "./output.ts";
 import type { RunOptions } from "./run.ts";
@@ -62,7 +62,7 @@ function program(): Command {
     .command("toolkit")
     .description("what is mounted into workers")
     .command("install <provider...>")
-    .description(`install agent CLIs: ${CLI_PROVIDERS.join(", ")}`)
+    .description(`install agent CLIs: ${CLI_PACKAGES.join(", ")}`)
     .addOption(state())
     .action(async (names: string[], options: AskOptions) =>
       (await import("./toolkit.ts")).toolkitInstallCommand(names.map(cliProvider), options),
@@ -76,8 +76,8 @@ function collectLabel(text: string, known: Record<string, string>): Record<strin
   return { ...known, [text.slice(0, separator)]: text.slice(separator + 1) };
 }
 
-function cliProvider(name: string): CliProvider {
-  const known = CLI_PROVIDERS.find((provider) => provider === (PROVIDER_ALIASES[name] ?? name));
+function cliProvider(name: string): CliPackage {
+  const known = CLI_PACKAGES.find((provider) => provider === (PROVIDER_ALIASES[name] ?? name));
   if (known) return known;
-  throw new CommandFailed(`there is no CLI to install for "${name}"; known are ${CLI_PROVIDERS.join(", ")}`, 2);
+  throw new CommandFailed(`there is no CLI to install for "${name}"; known are ${CLI_PACKAGES.join(", ")}`, 2);
 }

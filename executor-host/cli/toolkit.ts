@@ -1,11 +1,11 @@
 /** `gantry host toolkit install <provider…>`: the agent CLIs, from their own lockfiles, into the host's state folder. */
 import { type StatePaths, stateDirFrom, statePaths } from "../config.ts";
 import { askDaemon, runningDaemon } from "../local-api.ts";
-import { type CliProvider, installClis } from "../toolkit/clis.ts";
+import { type CliPackage, installClis } from "../toolkit/clis.ts";
 import { prepareToolkit } from "../toolkit/toolkit.ts";
 import { CommandFailed, say } from "./output.ts";
 
-export async function toolkitInstallCommand(providers: CliProvider[], options: { state?: string }): Promise<void> {
+export async function toolkitInstallCommand(providers: CliPackage[], options: { state?: string }): Promise<void> {
   const paths = statePaths(stateDirFrom(options.state, process.env));
   const { toolkit: dir } = paths;
   try {

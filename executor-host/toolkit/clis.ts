@@ -11,15 +11,20 @@ import type { Provider, Readiness } from "#protocol/vocabulary.ts";
 
 /** Providers that need a CLI. */
 export const CLI_PROVIDERS = ["claude-code", "codex-app-server", "opencode"] as const satisfies readonly Provider[];
-export type CliProvider = (typeof CLI_PROVIDERS)[number];
+/** Agents of the provider `acp`, beside what they drive. */
+export const ACP_PACKAGES = ["claude-agent-acp", "codex-acp"] as const;
+export const CLI_PACKAGES = [...CLI_PROVIDERS, ...ACP_PACKAGES] as const;
+export type CliPackage = (typeof CLI_PACKAGES)[number];
 
-const BINARIES: Readonly<Record<CliProvider, (arch: string) => string>> = {
+const BINARIES: Readonly<Record<CliPackage, (arch: string) => string>> = {
   "claude-code": (arch) => `node_modules/@anthropic-ai/claude-code-linux-${arch}/claude`,
   "codex-app-server": (arch) => {
     const triple = `${arch === "arm64" ? "aarch64" : "x86_64"}-unknown-linux-musl`;
     return `node_modules/@openai/codex-linux-${arch}/vendor/${triple}/bin/codex`;
   },
   opencode: (arch) => `node_modules/opencode-linux-${arch}/bin/opencode`,
+  "claude-agent-acp": () => "node_modules/@agentclientprotocol/claude-agent-acp/dist/index.js",
+  "codex-acp": () => "node_modules/@agentclientprotocol/codex-acp/dist/index.js",
 };
 
 /** Workers run on Linux, whatever the host is. */
@@ -28,7 +33,7 @@ const ARCH = process.arch === "arm64" ? "arm64" : "x64";
 export type InstallOptions = {
   /** The toolkit. */
   dir: string;
-  providers: readonly CliProvider[];
+  providers: readonly CliPackage[];
   /** npm's words, line by line, for people. */
   onLine?: (line: string) => void;
 };
@@ -45,7 +50,7 @@ export async function installClis({ dir, providers, onLine = () => {} }: Install
   }
 }
 
-async function installCli(dir: string, provider: CliProvider, onLine: (line: string) => void): Promise<void> {
+async function installCli(dir: string, provider: CliPackage, onLine: (line: string) => void): Promise<void> {
   const source = path.join(import.meta.dirname, provider);
   const target = path.join(dir, provider);
   const temporary = path.join(dir, `.installing-${provider}-${process.pid}`);
@@ -113,15 +118,15 @@ export type ProviderReadiness =
   | { readiness: Extract<Readiness, "ready">; version: string }
   | { readiness: Exclude<Readiness, "ready">; reason: string };
 
-/** Whether each provider that needs a CLI could be started from this toolkit; if not, installing it is the way out. */
-export async function toolkitReadiness(dir: string): Promise<Record<CliProvider, ProviderReadiness>> {
+/** Whether each CLI could be started from this toolkit; if not, installing it is the way out. */
+export async function toolkitReadiness(dir: string): Promise<Record<CliPackage, ProviderReadiness>> {
   const entries = await Promise.all(
-    CLI_PROVIDERS.map(async (provider) => [provider, await cliReadiness(dir, provider)] as const),
+    CLI_PACKAGES.map(async (provider) => [provider, await cliReadiness(dir, provider)] as const),
   );
-  return Object.fromEntries(entries) as Record<CliProvider, ProviderReadiness>;
+  return Object.fromEntries(entries) as Record<CliPackage, ProviderReadiness>;
 }
 
-async function cliReadiness(dir: string, provider: CliProvider): Promise<ProviderReadiness> {
+async function cliReadiness(dir: string, provider: CliPackage): Promise<ProviderReadiness> {
   const wanted = (await readVersion(path.join(import.meta.dirname, provider))) ?? "unknown";
   const version = await readVersion(path.join(dir, provider));
   if (version === undefined)

@@ -1,7 +1,7 @@
 /** The command that installs a CLI on this host, as it can be pasted into a shell. */
 import { homedir } from "node:os";
 import path from "node:path";
-import type { CliProvider } from "./clis.ts";
+import type { CliPackage } from "./clis.ts";
 
 /**
  * With the default state folder the command needs no more words. Any other folder, `npm start`'s for one, has to be
@@ -9,7 +9,7 @@ import type { CliProvider } from "./clis.ts";
  * @param stateDir absolute
  */
 export function installCommand(
-  provider: CliProvider,
+  provider: CliPackage,
   stateDir: string,
   { cwd = process.cwd(), home = homedir() }: { cwd?: string; home?: string } = {},
 ): string {

@@ -7,7 +7,7 @@ import { link, mkdir, readdir, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { CLI_PROVIDERS, installClis, toolkitReadiness } from "../../executor-host/toolkit/clis.ts";
+import { CLI_PACKAGES, installClis, toolkitReadiness } from "../../executor-host/toolkit/clis.ts";
 import { prepareToolkit } from "../../executor-host/toolkit/toolkit.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -27,10 +27,10 @@ async function makeToolkit(): Promise<string> {
     const clis = path.join(CACHE, "clis");
     const dir = path.join(CACHE, createHash("sha256").update(ROOT).digest("hex").slice(0, 16));
     await mkdir(clis, { recursive: true });
-    await installClis({ dir: clis, providers: CLI_PROVIDERS });
+    await installClis({ dir: clis, providers: CLI_PACKAGES });
     await prepareToolkit({ dir });
     const readiness = await toolkitReadiness(dir);
-    for (const provider of CLI_PROVIDERS) {
+    for (const provider of CLI_PACKAGES) {
       // Another test process may be running it right now: what is right is not touched.
       if (readiness[provider].readiness === "ready") continue;
       await rm(path.join(dir, provider), { recursive: true, force: true });

@@ -1,6 +1,7 @@
 /** Every provider this runner can drive. A new adapter is added here and nowhere else. */
 import type { Provider } from "#protocol/vocabulary.ts";
 import type { RunnerOptions } from "../options.ts";
+import { createAcpAdapter } from "./acp/adapter.ts";
 import type { Adapter } from "./adapter.ts";
 import { createClaudeCodeAdapter } from "./claude-code/adapter.ts";
 import { createCodexAdapter } from "./codex-app-server/adapter.ts";
@@ -15,6 +16,7 @@ export function createAdapters(options: RunnerOptions): ReadonlyMap<Provider, Ad
     createCodexAdapter(options),
     createOpencodeAdapter(options),
     createNativeAdapter(options),
+    createAcpAdapter(options),
   ];
   return new Map(adapters.map((adapter) => [adapter.provider, adapter]));
 }

@@ -35,9 +35,17 @@ export const HOST_SECRET = "the-host-has-a-secret";
 const DOWNLOAD_MS = 10 * 60_000;
 beforeAll(() => ensureToolkit(), DOWNLOAD_MS);
 
-export async function startRunner(options: { modelKey?: string } = {}): Promise<RunnerUnderTest> {
+/** `toolkit`: fills a folder that the runner takes for its toolkit instead of the one with the real CLIs. */
+type Options = { modelKey?: string; toolkit?: (dir: string) => Promise<void> };
+
+export async function startRunner(options: Options = {}): Promise<RunnerUnderTest> {
   const toolkit = await ensureToolkit();
   const dir = await temporaryFolder();
+  const ownToolkit = path.join(dir, "toolkit");
+  if (options.toolkit) {
+    await mkdir(ownToolkit);
+    await options.toolkit(ownToolkit);
+  }
   const cwd = path.join(dir, "workspace");
   const home = path.join(dir, "home");
   await mkdir(cwd);
@@ -57,6 +65,7 @@ export async function startRunner(options: { modelKey?: string } = {}): Promise<
       path.join(dir, "spool"),
       "--egress-socket",
       egress,
+      ...(options.toolkit ? ["--toolkit", ownToolkit] : []),
     ];
     const child = spawn(
       path.join(toolkit, "node"),

@@ -1,0 +1,191 @@
+/**
+ * Any agent that speaks the Agent Client Protocol, as a program of the run:
+ *
+ *   Rpc ─ stdio ─ agent ─ HTTP ─ forwarder ─ host's egress proxy
+ *    ├─ Updates    what it says, as chunks and to-do lists
+ *    ├─ People     what it asks
+ *    └─ Workspace  what it wants done for it
+ *
+ * Which agents there are: `agents.ts`. Why the protocol's own package is not used: durable/decisions/0012.
+ */
+import type { ProviderRunStart } from "#protocol/runner-api.ts";
+import type { FailureReason } from "#protocol/vocabulary.ts";
+import { childEnvironment } from "../../child-environment.ts";
+import { classify, evidenceOf, messageOf } from "../../failure.ts";
+import type { RunnerOptions } from "../../options.ts";
+import type { Adapter, AdapterContext, AdapterEnd, AdapterReadiness } from "../adapter.ts";
+import { prepareAgentFolder } from "../agent-folder.ts";
+import { type Agent, agentsOf, isInstalled } from "./agents.ts";
+import { People } from "./people.ts";
+import { Program } from "./program.ts";
+import { Rpc, RpcError } from "./rpc.ts";
+import { openSession } from "./session.ts";
+import { type AcpSettings, readOptions } from "./settings.ts";
+import { Spending } from "./spending.ts";
+import { Updates } from "./updates.ts";
+import { type InitializeAnswer, PROTOCOL_VERSION, type PromptAnswer, type Update } from "./wire.ts";
+import { Workspace } from "./workspace.ts";
+
+/** How long an agent may take to end a turn that was cancelled, before it is ended itself. */
+const CANCEL_MS = 2_000;
+/** How often reasons of refusals are told in one run. */
+const MAX_FOLLOW_UPS = 10;
+
+const CAPABILITIES = { fs: { readTextFile: true, writeTextFile: true }, terminal: true, elicitation: { form: {} } };
+
+type Options = Pick<RunnerOptions, "toolkitDir" | "childEnv">;
+
+export function createAcpAdapter(options: Options): Adapter {
+  return {
+    provider: "acp",
+    readiness: () => readiness(options.toolkitDir),
+    run: (input, context) => runAcp(input, context, options),
+  };
+}
+
+function readiness(toolkitDir: string): AdapterReadiness {
+  if (agentsOf(toolkitDir).some(isInstalled)) return { ready: true };
+  return { ready: false, failure: { reason: "cli_missing", evidence: `No agent is installed on this host. ${HOW}` } };
+}
+
+const HOW = "The Hosts page shows the command that installs one.";
+
+async function runAcp(input: ProviderRunStart, context: AdapterContext, options: Options): Promise<AdapterEnd> {
+  const { cwd } = input;
+  const { providerUrl } = context;
+  if (providerUrl === undefined)
+    return failure("container_failed", "This worker has no egress socket: the model cannot be reached.");
+  const agents = agentsOf(options.toolkitDir);
+  const names = agents.map(({ name }) => name);
+  const { settings, ignored } = readOptions(input.providerOptions, input.model, names);
+  if (ignored.length > 0) context.note(`Not understood and left out: ${ignored.join(", ")}`);
+  const agent =
+    settings.agent === undefined ? agents.find(isInstalled) : agents.find(({ name }) => name === settings.agent);
+  if (!agent) return failure("cli_missing", `There is no agent ${settings.agent} here; known are ${names.join(", ")}.`);
+  if (!isInstalled(agent)) {
+    const packages = agent.packages.join(" and ");
+    return failure("cli_missing", `${agent.name} is not installed on this host: it needs ${packages}. ${HOW}`);
+  }
+  const environment = childEnvironment(process.env, options.childEnv);
+  const command = agent.command({
+    toolkitDir: options.toolkitDir,
+    workspace: cwd,
+    folder: await prepareAgentFolder(cwd, `acp-${agent.name}`),
+    providerUrl: (name) => providerUrl.replace(/[^/]+$/, name),
+    model: settings.model,
+    asks: settings.permissionMode === "ask",
+    environment,
+  });
+  const program = new Program(agent.name, command, cwd, context);
+  try {
+    return await drive({
+      input,
+      context,
+      agent,
+      settings,
+      program,
+      workspace: new Workspace(cwd, environment, context),
+    });
+  } finally {
+    await program.leave();
+  }
+}
+
+type Talk = {
+  input: ProviderRunStart;
+  context: AdapterContext;
+  agent: Agent;
+  settings: AcpSettings;
+  program: Program;
+  workspace: Workspace;
+};
+
+async function drive(talk: Talk): Promise<AdapterEnd> {
+  const { input, context, agent, settings, program, workspace } = talk;
+  const updates = new Updates(context);
+  const people = new People({ agent: agent.name, cwd: input.cwd, mode: settings.permissionMode, context, updates });
+  const rpc = new Rpc(program.child, {
+    request: (method, params) => {
+      if (method === "session/request_permission") return people.permission(params);
+      if (method === "elicitation/create") return people.form(params);
+      return workspace.serve(method, params);
+    },
+    notification: (method, { update }) => {
+      if (method === "session/update" && typeof update === "object") updates.see((update ?? {}) as Update);
+    },
+  });
+  void program.exited.then((words) => rpc.end(new Error(words)));
+  const spending = new Spending();
+  let end: AdapterEnd | undefined;
+  try {
+    end = await converse(talk, { rpc, updates, people, spending });
+  } catch (error) {
+    end = failureOf(error, program);
+  }
+  updates.close();
+  const usage = spending.usage(updates.costUsd);
+  if (usage) context.usage(usage);
+  if (context.signal.aborted) return { ok: true }; // the run knows why
+  if (end) return end;
+  if (updates.produced) return { ok: true };
+  return failure("provider_no_output", `${agent.name} ended without an error and without any output.`);
+}
+
+type Parts = { rpc: Rpc; updates: Updates; people: People; spending: Spending };
+
+/** From the first word to the last. Answers a failure that the agent names, undefined when all was said. @throws RpcError */
+async function converse(talk: Talk, { rpc, updates, people, spending }: Parts): Promise<AdapterEnd | undefined> {
+  const { input, context, agent, settings } = talk;
+  const clientInfo = { name: "gantry", title: "Gantry", version: "1" };
+  const hello = { protocolVersion: PROTOCOL_VERSION, clientCapabilities: CAPABILITIES, clientInfo };
+  const { agentCapabilities: capabilities } = await unlessStopped(
+    rpc.request<InitializeAnswer>("initialize", hello),
+    context,
+  );
+  const needs = { rpc, cwd: input.cwd, updates, context, capabilities };
+  const earlier = earlierOf(input.conversationId, agent.name, context);
+  const sessionId = await unlessStopped(openSession(needs, earlier, settings.model), context);
+  context.conversation(`${agent.name}:${sessionId}`);
+  const cancel = () => rpc.notify("session/cancel", { sessionId });
+  context.signal.addEventListener("abort", cancel, { once: true });
+  for (let text = input.prompt, turn = 0; turn <= MAX_FOLLOW_UPS; turn++) {
+    const asked = rpc.request<PromptAnswer>("session/prompt", { sessionId, prompt: [{ type: "text", text }] });
+    const { stopReason, usage } = await unlessStopped(asked, context, CANCEL_MS);
+    spending.add(usage);
+    if (stopReason === "max_tokens")
+      return failure("context_exceeded", "The agent stopped: its context window is full.");
+    if (stopReason === "refusal") context.note("The model refused to go on.");
+    if (stopReason === "max_turn_requests") context.note("The agent stopped after as many turns as it may take.");
+    text = people.takeReasons().join("\n");
+    if (text === "" || context.signal.aborted) break;
+  }
+  return undefined;
+}
+
+/** What comes, but not much longer than the run is wanted. */
+function unlessStopped<T>(coming: Promise<T>, { signal, clock }: AdapterContext, graceMs = 0): Promise<T> {
+  const stopped = new Promise<never>((_, reject) => {
+    const stop = () => clock.after(graceMs, () => reject(new Error("The run is being stopped.")));
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
+  return Promise.race([coming, stopped]);
+}
+
+/** The conversation's name says whose it is: another agent cannot go on with it. */
+function earlierOf(conversationId: string | undefined, agent: string, { note }: AdapterContext): string | undefined {
+  if (conversationId === undefined) return undefined;
+  if (conversationId.startsWith(`${agent}:`)) return conversationId.slice(agent.length + 1);
+  note(`The earlier conversation was another agent's; this run begins a new one.`);
+  return undefined;
+}
+
+function failureOf(error: unknown, { stderr }: Program): AdapterEnd {
+  const data = error instanceof RpcError && error.data !== undefined ? JSON.stringify(error.data) : "";
+  const words = [messageOf(error), data, error instanceof RpcError ? stderr : ""].filter(Boolean).join("\n");
+  return failure(classify(words), words);
+}
+
+function failure(reason: FailureReason, evidence: string): AdapterEnd {
+  return { ok: false, reason, evidence: evidenceOf(evidence) };
+}
