@@ -256,6 +256,19 @@ export const audit = sqliteTable(
   ],
 );
 
+/** Which sessions a credential has opened sockets to: revoking it closes them. */
+export const openedSockets = sqliteTable(
+  "opened_sockets",
+  {
+    organizationId: organizationId().references(() => organizations.id),
+    /** A service token's id, or the hash of a browser session. */
+    credential: text("credential").notNull(),
+    sessionId: text("session_id").notNull(),
+    openedAt: integer("opened_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.organizationId, table.credential, table.sessionId] })],
+);
+
 /** How far the sweeps of an organisation have come (worker/reconcile/), so that each tick goes on where the last one stopped. */
 export const sweeps = sqliteTable(
   "sweeps",

@@ -1,12 +1,14 @@
 /** Once a minute: what has expired and would only lie around. Nothing depends on it: an expired thing is refused anyway. */
 import { lt } from "drizzle-orm";
-import { browserSessions, joinTokens, signInLinks, usedAssertions } from "../migrations/schema.ts";
+import { browserSessions, joinTokens, openedSockets, signInLinks, usedAssertions } from "../migrations/schema.ts";
 import { database } from "./db/database.ts";
 import type { Env } from "./env.ts";
 import { createLogger } from "./log.ts";
 
 /** Links and tokens stay for a day after their end, so that whoever comes late is told "expired" and not "unknown". */
 const KEPT_MS = 24 * 60 * 60_000;
+/** No page keeps one socket for longer than this: networks, deployments and sleeping machines see to that. */
+const SOCKETS_KNOWN_MS = 30 * KEPT_MS;
 
 /** Each sweep stands alone: one that fails is logged and does not keep the others from running. */
 export async function sweepExpired(env: Pick<Env, "DB">, nowMs: number): Promise<void> {
@@ -19,6 +21,11 @@ export async function sweepExpired(env: Pick<Env, "DB">, nowMs: number): Promise
       db
         .delete(signInLinks)
         .where(lt(signInLinks.expiresAt, nowMs - KEPT_MS))
+        .run(),
+    openedSockets: () =>
+      db
+        .delete(openedSockets)
+        .where(lt(openedSockets.openedAt, nowMs - SOCKETS_KNOWN_MS))
         .run(),
     joinTokens: () =>
       db

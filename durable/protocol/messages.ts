@@ -32,7 +32,9 @@ const note = z.string().max(2_000);
 export const authSchema = z.object({
   type: z.literal("auth"),
   token: z.string().max(4_096),
+  /** The newest protocol version that the host speaks, and the oldest. */
   protocol: z.number().int(),
+  oldest: z.number().int().optional(),
   epoch: epoch.optional(),
 });
 /** Second frame of the host: the highest number it has taken from the server under this link. */

@@ -1,9 +1,10 @@
 /** Where readers come in: pages by WebSocket, everyone else by SSE. The worker has said who they are. */
 import type { Actor } from "#protocol/events.ts";
+import { closeSocket } from "../shell/host-handshake.ts";
 import { type Session, VIEWER_TAG } from "./session.ts";
 
 /** What a page's socket carries over hibernation. */
-export type ViewerSocket = { kind: "viewer"; actor: Actor };
+export type ViewerSocket = { kind: "viewer"; actor: Actor; credential?: string };
 
 export async function openViewer(
   session: Session,
@@ -16,8 +17,17 @@ export async function openViewer(
   const archived = await session.hub.archived(cursor, session.view.cursor);
   // From here on nothing is awaited: what happens now is in the tail, what happens later is live.
   ctx.acceptWebSocket(server, [VIEWER_TAG]);
-  server.serializeAttachment({ kind: "viewer", actor } satisfies ViewerSocket);
+  const credential = request.headers.get("x-gantry-credential") ?? "";
+  server.serializeAttachment({ kind: "viewer", actor, credential } satisfies ViewerSocket);
   session.hub.join(server, cursor, session.view, session.hostSockets("live").length > 0, archived);
+}
+
+/** Closes the pages that came with this credential; those of others stay. */
+export function closeViewersOf(ctx: DurableObjectState, credential: string): void {
+  for (const ws of ctx.getWebSockets(VIEWER_TAG)) {
+    const viewer = ws.deserializeAttachment() as ViewerSocket;
+    if (viewer.credential === credential) closeSocket(ws, "forbidden", "this sign-in or token was revoked");
+  }
 }
 
 /** The events of the session, or of `runId` alone. */

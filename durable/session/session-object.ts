@@ -22,7 +22,7 @@ import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } f
 import { guardSocket } from "../shell/socket-guard.ts";
 import type { SessionCommand } from "./commands.ts";
 import { hostNeeds } from "./host-inbox.ts";
-import { openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
+import { closeViewersOf, openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
 import { reconcileSession } from "./reconcile.ts";
 import { leaseRefusal } from "./run-steps.ts";
 import { HOST_TAG, Session } from "./session.ts";
@@ -108,6 +108,11 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
 
   async leaseWaiting(input: { runId: string; waitingFor: string }): Promise<Result<object>> {
     return this.#system({ type: "lease_waiting", ...input });
+  }
+
+  async closeViewers(credential: string): Promise<Result<object>> {
+    closeViewersOf(this.ctx, credential);
+    return { ok: true };
   }
 
   async reconcile(input: SessionReconcile): Promise<SessionReconciled> {

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { CLOSE_CODES, type CloseName, ProtocolViolation } from "#protocol/close-codes.ts";
 import { parseFrame } from "#protocol/frame.ts";
 import { ackSchema, authSchema, resumeSchema } from "#protocol/messages.ts";
-import { PROTOCOL_VERSION, speaks } from "#protocol/version.ts";
+import { commonVersion, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "#protocol/version.ts";
 import type { LinkStore, Taken } from "./link-store.ts";
 
 export type HostSocketPhase =
@@ -98,10 +98,11 @@ async function welcome(
   { since, expects }: Extract<HostSocketPhase, { phase: "new" }>,
   needs: HostInboxNeeds,
 ): Promise<void> {
-  if (!speaks(auth.protocol))
+  const protocol = commonVersion(auth.protocol, auth.oldest);
+  if (protocol === undefined)
     throw new ProtocolViolation(
       "version",
-      `protocol ${auth.protocol} is not spoken here; this side speaks ${PROTOCOL_VERSION}`,
+      `protocol ${auth.protocol} is not spoken here; this side speaks ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}`,
     );
   const admission = await needs.admit(auth, expects);
   if (!admission.ok) throw new ProtocolViolation(admission.close, admission.message);
@@ -115,7 +116,7 @@ async function welcome(
     closeSocket(other, "replaced", "a newer connection of this host took over");
   }
   ws.serializeAttachment({ kind: "host", phase: "welcomed", since, peer, hostId, epoch } satisfies HostSocketPhase);
-  send(ws, { type: "welcome", protocol: PROTOCOL_VERSION, now: needs.now() });
+  send(ws, { type: "welcome", protocol, now: needs.now() });
 }
 
 function resume(ws: WebSocket, received: number, state: LiveSocket, needs: HostInboxNeeds): void {

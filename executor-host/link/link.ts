@@ -12,7 +12,7 @@
  */
 import { type CloseName, closeByCode, ProtocolViolation } from "#protocol/close-codes.ts";
 import { LIMITS } from "#protocol/limits.ts";
-import { PROTOCOL_VERSION, speaks } from "#protocol/version.ts";
+import { OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, speaks } from "#protocol/version.ts";
 import { backOffMs, type Clock } from "../clock.ts";
 import type { Database } from "../database.ts";
 import type { Logger } from "../logs.ts";
@@ -61,6 +61,7 @@ export class LinkRefused extends Error {
   }
 }
 
+const SPOKEN = { protocol: PROTOCOL_VERSION, oldest: OLDEST_PROTOCOL_VERSION };
 const RETRY = { baseMs: 250, maxMs: 15_000 } as const;
 /** A connection has to last this long before the next failure counts as the first one again. */
 const STEADY_MS = 5_000;
@@ -167,7 +168,7 @@ export class Link<Out extends { type: string }> {
 
   #greet({ token, epoch }: Target): void {
     this.#state = "greeting";
-    this.#connection?.write(JSON.stringify({ type: "auth", token, protocol: PROTOCOL_VERSION, epoch }));
+    this.#connection?.write(JSON.stringify({ type: "auth", token, ...SPOKEN, epoch }));
   }
 
   #arrived(frame: Arrived): void {

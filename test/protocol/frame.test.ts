@@ -56,7 +56,7 @@ test("[P-19] every close code is there once and says whether to come back; an un
 });
 
 test("[P-8] only versions of the stated range are spoken", () => {
-  expect([0, 1, 2, 1.5].map(speaks)).toEqual([false, true, false, false]);
+  expect([0, 1, 2, 3, 1.5].map(speaks)).toEqual([false, true, true, false, false]);
 });
 
 test("ids name their kind, and runs and requests lead to their session", async () => {

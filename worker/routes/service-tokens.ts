@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { ROLES, serviceTokens } from "../../migrations/schema.ts";
 import { allow } from "../auth/allow.ts";
+import { closeSockets } from "../auth/opened-sockets.ts";
 import { mintServiceToken } from "../auth/service-token.ts";
 import type { AppEnv } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
@@ -98,6 +99,7 @@ export const serviceTokenRoutes = new Hono<AppEnv>()
         )
         .returning({ id: serviceTokens.id });
       if (revoked.length === 0) refuse("not_found", "there is no such service token");
+      await closeSockets(c, id);
       await recordAudit(c, { action: "service_tokens.revoke", target: id, allowed: true });
       return c.json({ ok: true as const });
     },

@@ -51,25 +51,26 @@ export async function forwardUpgrade(
   c: AppContext,
   object: { fetch(request: Request): Promise<Response> },
   path: string,
-  { search, actor }: { search: Record<string, string | undefined>; actor?: Actor },
+  { search, actor, credential }: { search: Record<string, string | undefined>; actor?: Actor; credential?: string },
 ): Promise<Response> {
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
     refuse("upgrade_required", "this address speaks WebSocket only");
   }
   const url = new URL(path, OBJECT_ORIGIN);
   for (const [name, value] of Object.entries(search)) if (value !== undefined) url.searchParams.set(name, value);
-  const response = await object.fetch(new Request(url, { headers: objectHeaders(c, actor) }));
+  const response = await object.fetch(new Request(url, { headers: objectHeaders(c, actor, credential) }));
   // What an object answers is immutable, and ours get headers on their way out.
   return new Response(response.body, response);
 }
 
-function objectHeaders(c: AppContext, actor: Actor | undefined): Headers {
+function objectHeaders(c: AppContext, actor: Actor | undefined, credential: string | undefined): Headers {
   const headers = new Headers();
   for (const [name, value] of c.req.raw.headers) {
     if (!name.startsWith("x-gantry-") && name !== "cookie" && name !== "authorization") headers.append(name, value);
   }
   headers.set("x-gantry-trace-id", c.var.traceId);
   if (actor) headers.set("x-gantry-actor", asciiJson(actor));
+  if (credential) headers.set("x-gantry-credential", credential);
   return headers;
 }
 

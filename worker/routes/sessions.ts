@@ -7,6 +7,7 @@ import { sessionIdSchema } from "#protocol/ids.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import { summarize } from "#protocol/summary.ts";
 import { allow } from "../auth/allow.ts";
+import { recordSocket } from "../auth/opened-sockets.ts";
 import { type AppContext, type AppEnv, actor, commandContext } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
 import { listSessions } from "../db/sessions.ts";
@@ -167,7 +168,12 @@ export const sessionRoutes = new Hono<AppEnv>()
     query(cursorQuery),
     async (c) => {
       const cursor = c.req.valid("query").cursor;
-      return forwardUpgrade(c, ownSession(c, c.req.valid("param").id), "/viewer", {
+      const { id } = c.req.valid("param");
+      // An upgrade that is none leaves no record behind.
+      const upgrade = c.req.header("upgrade")?.toLowerCase() === "websocket";
+      const credential = upgrade ? await recordSocket(c, id) : "";
+      return forwardUpgrade(c, ownSession(c, id), "/viewer", {
+        credential,
         search: { cursor: cursor === undefined ? undefined : String(cursor) },
         actor: actor(c) satisfies Actor,
       });

@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { allow, allowAnyone, grantedTo } from "../auth/allow.ts";
+import { closeSockets, credentialOf } from "../auth/opened-sockets.ts";
 import { requireOwnOrigin } from "../auth/origin.ts";
 import { PERMISSIONS } from "../auth/permissions.ts";
 import { signIn, signOut } from "../auth/sign-in.ts";
@@ -41,6 +42,8 @@ export const accountRoutes = new Hono<AppEnv>()
     allow("account.read"),
     async (c) => {
       await signOut(c);
+      const credential = credentialOf(c.var.principal);
+      if (credential && c.var.principal.kind === "person") await closeSockets(c, credential);
       return c.json({ ok: true as const });
     },
   )

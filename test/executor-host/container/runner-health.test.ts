@@ -57,7 +57,7 @@ describe("a runner's health", () => {
   });
 
   test("another protocol ends the wait at once", async () => {
-    await serve(json({ ...good, protocol: 2 }));
+    await serve(json({ ...good, protocol: 3 }));
     await expect(waitForHealth(path, 600_000, never)).rejects.toThrow("install the toolkit again");
   });
 

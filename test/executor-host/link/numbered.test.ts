@@ -17,7 +17,7 @@ describe("numbered messages of the host", () => {
   test("[P-3] auth is the first frame, with token, protocol and epoch; resume the second", async () => {
     await host.up();
     const [auth, resume] = host.peer.frames.all.map((frame) => JSON.parse(frame));
-    expect(auth).toEqual({ type: "auth", token: "token-1", protocol: 1, epoch: 1 });
+    expect(auth).toEqual({ type: "auth", token: "token-1", protocol: 2, oldest: 1, epoch: 1 });
     expect(resume).toEqual({ type: "resume", received: 0 });
   });
 
