@@ -1,8 +1,14 @@
 /** The HTTP API as plain fetch. Shapes come from #protocol/http.ts as types only: no validator travels to the page. */
 import type { DiffAnswer, SnapshotsAnswer } from "#protocol/changes.ts";
 import type { HumanLoopReply } from "#protocol/events.ts";
-import type { ErrorBody, FileEntry, HostRecord, SessionSummary, WaitingRequest } from "#protocol/http.ts";
-import type { FleetQueueEntry } from "#protocol/objects.ts";
+import type {
+  ErrorBody,
+  FileEntry,
+  HostRecord,
+  RunQueueReport,
+  SessionSummary,
+  WaitingRequest,
+} from "#protocol/http.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import type { Provider, VmMode } from "#protocol/vocabulary.ts";
 
@@ -121,12 +127,12 @@ export const api = {
   },
   drainHost: (hostId: string) => call("POST", `/api/hosts/${id(hostId)}/drain`),
   resumeHost: (hostId: string) => call("POST", `/api/hosts/${id(hostId)}/resume`),
+  redrive: (runId: string) => call("POST", `/api/runs/queue/dead-letters/${id(runId)}/redrive`),
   removeHost: (hostId: string) => call("DELETE", `/api/hosts/${id(hostId)}`),
-  /** `undefined` where this server has no such view. */
-  async queue(signal?: AbortSignal): Promise<FleetQueueEntry[] | undefined> {
+  /** `undefined` where this person, or this server, has no such view. */
+  async queue(signal?: AbortSignal): Promise<RunQueueReport | undefined> {
     try {
-      const answer = await json<{ entries?: FleetQueueEntry[] }>("GET", "/api/runs/queue", undefined, signal);
-      return answer.entries;
+      return await json<RunQueueReport>("GET", "/api/runs/queue", undefined, signal);
     } catch (error) {
       if (error instanceof ApiError && [400, 403, 404, 405].includes(error.status)) return undefined;
       throw error;

@@ -10,6 +10,7 @@ import {
   question,
   said,
   someHosts,
+  someQueue,
   todos,
 } from "../support/portal-story.ts";
 import { finished, type ScriptedSession } from "../support/scripted-portal-server.ts";
@@ -31,7 +32,7 @@ afterAll(async () => {
 beforeEach(async () => {
   at = await PortalBrowser.start(browser, built.assets);
   at.portal.hosts = someHosts(Date.now());
-  at.portal.queue = [];
+  at.portal.queue = { entries: [], depth: 0, oldestWaitMs: 0, reasons: {}, leases: [], deadLetters: [] };
 });
 afterEach(async () => {
   await at.close();
@@ -186,6 +187,28 @@ describe.each(["desktop", "phone"] as const)("on a %s", (screen) => {
     await page.getByRole("button", { name: "Actions for studio" }).click();
     await page.getByRole("menuitem", { name: /^Drain/ }).click();
     await page.getByText("Draining").waitFor();
+    await page.getByRole("button", { name: "Actions for studio" }).click();
+    await page.getByRole("menuitem", { name: /^Resume/ }).click();
+    await page.getByText("Draining").waitFor({ state: "detached" });
+    expect(at.complaints).toEqual([]);
+  });
+
+  it("shows the queue: what waits and why, who has which session, and dead letters that can be run again", async () => {
+    at.portal.queue = someQueue(Date.now());
+    const page = await at.page(SCREENS[screen]);
+    await page.goto("/hosts");
+    await page.getByTestId("queue-depth").getByText("2 runs; the oldest has waited for 3 m").waitFor();
+    const waiting = page.getByRole("region", { name: "Waiting runs" });
+    await waiting.getByText("All fitting hosts are busy").waitFor();
+    await waiting.getByText("priority 5").waitFor();
+    await page.getByRole("region", { name: "Leases" }).getByText("studio").waitFor();
+    const letter = page.getByTestId("dead-letter");
+    await letter.getByText("Gave up after 3 attempts").waitFor();
+    await letter.getByRole("button", { name: "Run it again" }).click();
+    await letter.getByText("run again", { exact: true }).waitFor();
+    expect(at.portal.requests).toContain("POST /api/runs/queue/dead-letters/run_dead/redrive");
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    expect(overflow, "nothing sticks out of the page").toBeLessThanOrEqual(0);
     expect(at.complaints).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /** A recorded stretch of work, as the events of a session: what the portal's tests and pictures are made of. */
 import type { UIMessageChunk } from "ai";
 import type { NewEvent, Todo } from "#protocol/events.ts";
-import type { HostRecord } from "#protocol/http.ts";
+import type { HostRecord, RunQueueReport } from "#protocol/http.ts";
 
 const AUTHOR = { id: "usr_00000000000000000001", name: "Ada" };
 export const HOST_ID = "hst_00000000000000000001";
@@ -279,4 +279,58 @@ export function someHosts(now: number): HostRecord[] {
       facts: { ...facts, name: "basement", slots: 2, providers: { scripted: { state: "ready" } } },
     },
   ];
+}
+
+/** Two runs wait, one host is at work, one run failed for good. */
+export function someQueue(now: number): RunQueueReport {
+  const waits = { provider: "claude-code", attempts: 0, requestedBy: "usr_ada", enqueuedAt: now - 180_000 } as const;
+  return {
+    entries: [
+      {
+        ...waits,
+        runId: "run_1",
+        sessionId: "ses_1",
+        position: 1,
+        priority: 5,
+        why: "slots",
+        waitingFor: "All fitting hosts are busy; the run starts when a slot is free.",
+      },
+      {
+        ...waits,
+        runId: "run_2",
+        sessionId: "ses_2",
+        position: 2,
+        priority: 0,
+        why: "retry",
+        nextAttemptAt: now + 4_000,
+      },
+    ],
+    depth: 2,
+    oldestWaitMs: 180_000,
+    reasons: { slots: 1, retry: 1 },
+    leases: [
+      {
+        sessionId: "ses_3",
+        hostId: HOST_ID,
+        epoch: 4,
+        state: "held",
+        runId: "run_3",
+        since: now - 60_000,
+        ageMs: 60_000,
+      },
+    ],
+    deadLetters: [
+      {
+        runId: "run_dead",
+        sessionId: "ses_4",
+        provider: "codex-app-server",
+        reason: "host_lost",
+        evidence: "Gave up after 3 attempts: Host studio has been silent since 2026-01-01T00:00:00.000Z.",
+        attempts: 3,
+        begun: true,
+        requestedBy: "usr_ada",
+        failedAt: now - 600_000,
+      },
+    ],
+  };
 }

@@ -9,8 +9,7 @@ import { extname, join, normalize } from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { DiffAnswer, SnapshotRecord } from "#protocol/changes.ts";
 import { humanLoopReplySchema, type NewEvent, type SessionEvent } from "#protocol/events.ts";
-import type { FileEntry, HostRecord, WaitingRequest } from "#protocol/http.ts";
-import type { FleetQueueEntry } from "#protocol/objects.ts";
+import type { FileEntry, HostRecord, RunQueueReport, WaitingRequest } from "#protocol/http.ts";
 import { activeRun, applyEvent, emptyView, type SessionView } from "#protocol/session-view.ts";
 import { summarize } from "#protocol/summary.ts";
 import { applyToTranscript, emptyTranscript } from "#protocol/transcript.ts";
@@ -157,7 +156,7 @@ export class ScriptedPortal {
   readonly forks: { sessionId: string; snapshotId: string }[] = [];
   hosts: HostRecord[] = [];
   /** `undefined`: this server has no such route. */
-  queue: FleetQueueEntry[] | undefined;
+  queue: RunQueueReport | undefined;
   signedIn = true;
   /** While true, every upgrade is cut off and answers are swallowed by nobody. */
   cutOff = false;
@@ -240,7 +239,7 @@ export class ScriptedPortal {
           ...ME,
           organizationId: "org_1",
           role: "owner",
-          permissions: ["hosts.admin"],
+          permissions: ["hosts.admin", "runs.operate"],
         });
       case "POST sign-out":
         this.signedIn = false;
@@ -278,7 +277,14 @@ export class ScriptedPortal {
         this.hosts = this.hosts.filter((host) => host.id !== id);
         return json(response, 200, { ok: true });
       case "GET runs":
-        if (this.queue) return json(response, 200, { entries: this.queue });
+        if (this.queue) return json(response, 200, this.queue);
+        break;
+      case "POST runs": {
+        const letter = this.queue?.deadLetters.find(({ runId }) => url.pathname.includes(runId));
+        if (!letter) break;
+        letter.redrivenAs = `${letter.runId}-again`;
+        return json(response, 202, { ...letter, state: "queued" });
+      }
     }
     return refuse(response, 404, "not_found", "there is no such route");
   }

@@ -31,6 +31,15 @@ export function useRunQueue() {
   });
 }
 
+export function useRedrive() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (runId: string) => api.redrive(runId),
+    onError: toastError,
+    onSettled: () => client.invalidateQueries({ queryKey: ["run-queue"] }),
+  });
+}
+
 export function useHostAction(action: "drainHost" | "resumeHost" | "removeHost") {
   const client = useQueryClient();
   return useMutation({
