@@ -13,6 +13,7 @@ import { refuseUndeclared } from "./auth/allow.ts";
 import { type AppContext, type AppEnv, requestContext } from "./context.ts";
 import { requireSecrets } from "./env.ts";
 import { Refused, refuse, rejectionOf, statusOf } from "./errors.ts";
+import { appRoutes } from "./routes/apps.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { bootstrapRoutes } from "./routes/bootstrap.ts";
 import { changeRoutes } from "./routes/changes.ts";
@@ -97,6 +98,7 @@ export const app: Hono<AppEnv> = base
   .route("/api/files", fileRoutes)
   .route("/api/files", changeRoutes)
   .route("/api/service-tokens", serviceTokenRoutes)
+  .route("/api/apps", appRoutes)
   .route("/api/credentials", credentialRoutes)
   .route("/api/organization", organizationRoutes)
   .route("/api/audit", auditRoutes)

@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { providerOptionsSchema } from "./events.ts";
 import { providerSchema } from "./http.ts";
-import { credentialIdSchema } from "./ids.ts";
-import { NETWORK_MODES } from "./vocabulary.ts";
+import { appIdSchema, credentialIdSchema } from "./ids.ts";
+import { NETWORK_MODES, VM_MODES } from "./vocabulary.ts";
 
 /** `example.com`, `*.example.com` (names below it), with `:port` or, without, port 443. */
 const destination = z
@@ -30,3 +30,26 @@ export const runtimeDefaultsSchema = z.strictObject({
   allowlist: z.array(destination).max(200).default([]),
 });
 export type RuntimeDefaults = z.output<typeof runtimeDefaultsSchema>;
+
+export const registerAppBody = z.object({
+  name: z.string().trim().min(1).max(100),
+  description: z.string().trim().max(2_000).default(""),
+  visibility: z.enum(["organization", "private"]).default("organization"),
+  vmMode: z.enum(VM_MODES).nullable().default(null),
+  runtimeDefaults: runtimeDefaultsSchema.prefault({}),
+});
+
+export const appRecord = z
+  .object({
+    id: appIdSchema,
+    name: z.string(),
+    description: z.string(),
+    visibility: z.enum(["organization", "private"]),
+    vmMode: z.enum(VM_MODES).optional(),
+    runtimeDefaults: runtimeDefaultsSchema,
+    createdAt: z.number(),
+    updatedAt: z.number(),
+    /** Whether the caller may start runs with it. */
+    canUse: z.boolean(),
+  })
+  .meta({ id: "App" });

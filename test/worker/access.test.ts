@@ -91,6 +91,7 @@ function bodyFor(path: string): string {
   if (path.endsWith("/reply")) return JSON.stringify({ requestId: ids.request, decision: "allow" });
   if (path === "/api/service-tokens") return JSON.stringify({ name: "x" });
   if (path === "/api/credentials") return JSON.stringify(aCredential);
+  if (path === "/api/apps/register") return JSON.stringify({ name: "ours" });
   if (path.endsWith("/rotate")) return JSON.stringify({ value: "sk-taken-over" });
   if (path === "/api/hosts/:id/credentials") return JSON.stringify({ sessionId: ids.session, epoch: 1 });
   if (path === "/api/sessions/:id") return JSON.stringify({ title: "taken over" });

@@ -160,6 +160,24 @@ describe("[R-2.6] for hosts", () => {
     expect(third.credentials.map((each) => each.id)).not.toContain(id);
   });
 
+  test("[R-8.2] a session of an app gets the app's own credential and network policy with the same answer", async () => {
+    const registered = await me.call<{ app: { id: string } }>("POST", "/api/apps/register", {
+      name: "listed",
+      runtimeDefaults: { networkPolicy: "allowlist", allowlist: ["example.com"] },
+    });
+    const appId = registered.body.app.id;
+    const { id } = (await create({ name: "of the app", appId, value: "sk-ant-of-the-app-0001" })).body.credential;
+    const { host, ask, open, lease } = held;
+    expect((await open((await ask(lease)).body.sealed)).credentials.map((each) => each.id)).not.toContain(id);
+    const body = { prompt: "say hi", executionProfile: "listed" };
+    const { sessionId } = (await me.call<{ sessionId: string }>("POST", "/api/runs/queue/enqueue", body)).body;
+    const { assignment } = await host.takeAssignment();
+    const answer = await ask({ sessionId, epoch: assignment.epoch });
+    expect(answer.body.network).toEqual({ mode: "allowlist", hosts: ["example.com"] });
+    const anthropic = (await open(answer.body.sealed)).credentials.filter(({ kind }) => kind === "anthropic");
+    expect(anthropic).toEqual([{ id, kind: "anthropic", value: "sk-ant-of-the-app-0001" }]);
+  });
+
   test("nobody else does: no lease, an old epoch, another host's name, a person, a session of others", async () => {
     const { host, ask, lease } = held;
     const stranger = await ScriptedHost.online(worker.origin, (await bootstrap(worker, ["joinToken"])).joinToken, {

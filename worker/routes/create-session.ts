@@ -5,6 +5,7 @@ import type { createSessionBody } from "#protocol/http.ts";
 import { derivedId, newId } from "#protocol/ids.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import { organizations } from "../../migrations/schema.ts";
+import { bindSession, usableApp } from "../apps/find.ts";
 import { type AppContext, commandContext, idempotencyKey } from "../context.ts";
 import { database } from "../db/database.ts";
 import { refuse, unwrap } from "../errors.ts";
@@ -23,13 +24,15 @@ export async function createSession(
   { title = DEFAULT_TITLE, provider, vmMode, appId, projectId }: z.output<typeof createSessionBody>,
   known?: string,
 ): Promise<{ sessionId: string; session: SessionStub; view: SessionView }> {
-  if (appId !== undefined) refuse("app_unknown", "there is no such app", { appId });
+  const app = appId === undefined ? undefined : await usableApp(c, appId);
   if (projectId !== undefined) refuse("project_unknown", "there is no such project", { projectId });
   const { organizationId, id: principalId } = c.var.principal;
   const key = await idempotencyKey(c);
   const sessionId =
     known ?? (key === undefined ? newId("ses") : await derivedId("ses", organizationId, principalId, key));
   const defaults = await organizationDefaults(c);
+  // Before the session: from its first moment on it is the app's, with the app's network and credentials.
+  if (app) await bindSession(c, sessionId, app.id);
   const session = sessionObject(c.env, organizationId, sessionId);
   const command = await commandContext(c);
   const { view } = unwrap(
@@ -38,8 +41,8 @@ export async function createSession(
         sessionId,
         organizationId,
         title,
-        provider: provider ?? defaults.provider,
-        vmMode: vmMode ?? defaults.vmMode,
+        provider: provider ?? app?.runtimeDefaults.provider ?? defaults.provider,
+        vmMode: vmMode ?? app?.vmMode ?? defaults.vmMode,
       },
       // Its own id: with a first run, the caller's key is the id of the prompt.
       { ...command, commandId: `${command.commandId}#create` },

@@ -6,6 +6,7 @@ import { derivedId, newId, sessionIdSchema } from "#protocol/ids.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import { contentHashSchema } from "#protocol/snapshot.ts";
 import { summarize } from "#protocol/summary.ts";
+import { appOfSession, bindSession } from "../apps/find.ts";
 import { allow } from "../auth/allow.ts";
 import { type AppEnv, commandContext, idempotencyKey } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
@@ -53,6 +54,9 @@ export const forkRoutes = new Hono<AppEnv>().post(
       key === undefined ? newId("ses") : await derivedId("ses", organizationId, principalId, "fork", parentId, key);
     const forked = await forkSnapshot(store, shelf, { organizationId, sessionId }, snapshotId);
     if (!forked.ok) throw new Refused(forked);
+    // Its network and its credentials are those of what it was forked from.
+    const app = await appOfSession(c, parentId);
+    if (app) await bindSession(c, sessionId, app.id);
     const forkedFrom = { sessionId: parentId, snapshotId };
     const { ok: _, ...snapshot } = forked;
     const title = body.title ?? view.title.slice(0, LIMITS.titleChars - SUFFIX.length) + SUFFIX;

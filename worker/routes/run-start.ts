@@ -10,6 +10,8 @@ import { LIMITS } from "#protocol/limits.ts";
 import { planRestore } from "#protocol/restore-plan.ts";
 import type { RuntimeManifest } from "#protocol/runtime-manifest.ts";
 import type { PromptInput } from "#protocol/viewer.ts";
+import { type AppRow, appOfSession, usableApp } from "../apps/find.ts";
+import { withDefaults } from "../apps/run-defaults.ts";
 import { may } from "../auth/principal.ts";
 import { type AppContext, commandContext } from "../context.ts";
 import { Refused, refuse, unwrap } from "../errors.ts";
@@ -30,15 +32,16 @@ const TITLE_CHARS = 80;
  * @throws Refused what the session refuses
  */
 export async function startRun(c: AppContext, body: StartRunBody): Promise<StartedRun> {
-  const { executionProfile, priority = 0 } = body;
-  if (typeof executionProfile === "string")
-    refuse("execution_profile_unknown", "there is no such execution profile", { executionProfile });
+  const { priority = 0 } = body;
   // Otherwise everybody's runs would be the most urgent ones.
   if (priority > 0 && !may(c.var.principal, "runs.operate"))
     refuse("forbidden", "a priority above 0 needs the permission runs.operate", { permission: "runs.operate" });
+  const app = await appOf(c, body);
   if (body.manifest !== undefined) refuseUnfit(body.manifest, body.sessionId === undefined ? "empty" : "unknown");
-  const { sessionId, session } = await sessionFor(c, body);
-  const { runId, cursor } = unwrap(await session.prompt(promptOf(body), await commandContext(c)));
+  const { sessionId, session } = await sessionFor(c, body, app?.id);
+  const { runId, cursor } = unwrap(
+    await session.prompt(promptOf(withDefaults(body, app?.runtimeDefaults)), await commandContext(c)),
+  );
   c.set("log", c.var.log.with({ sessionId, runId }));
   return { session, sessionId, runId, cursor };
 }
@@ -55,11 +58,30 @@ function refuseUnfit(manifest: RuntimeManifest, workspace: "empty" | "unknown"):
   if (workspace === "empty") throw new Refused({ ...planned, details: { missing } });
 }
 
-async function sessionFor(c: AppContext, body: StartRunBody): Promise<{ sessionId: string; session: SessionStub }> {
+/**
+ * The app whose defaults a run gets. Of a session that is there it is the session's own: network and credentials belong to
+ * the whole session, so a run cannot bring another app's.
+ */
+async function appOf(c: AppContext, { sessionId, executionProfile }: StartRunBody): Promise<AppRow | undefined> {
+  const named = typeof executionProfile === "string" ? await usableApp(c, executionProfile) : undefined;
+  if (sessionId === undefined) return named;
+  const own = await appOfSession(c, sessionId);
+  if (named && named.id !== own?.id) {
+    const whose = own ? `the app ${own.name}` : "no app";
+    refuse("execution_profile_conflict", `This session was made with ${whose}. Start a new one for ${named.name}.`);
+  }
+  return own;
+}
+
+async function sessionFor(
+  c: AppContext,
+  body: StartRunBody,
+  appId: string | undefined,
+): Promise<{ sessionId: string; session: SessionStub }> {
   if (body.sessionId !== undefined) {
     return { sessionId: body.sessionId, session: sessionObject(c.env, c.var.principal.organizationId, body.sessionId) };
   }
-  return createSession(c, { title: titleFrom(body.prompt), provider: body.provider });
+  return createSession(c, { title: titleFrom(body.prompt), provider: body.provider, appId });
 }
 
 /** The prompt as the session knows it. A time-out in the provider's options counts when the run itself names none. */
