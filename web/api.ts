@@ -1,5 +1,6 @@
 /** The HTTP API as plain fetch. Shapes come from #protocol/http.ts as types only: no validator travels to the page. */
 import type { DiffAnswer, SnapshotsAnswer } from "#protocol/changes.ts";
+import type { CredentialRecord } from "#protocol/credentials.ts";
 import type { HumanLoopReply } from "#protocol/events.ts";
 import type {
   ErrorBody,
@@ -10,7 +11,7 @@ import type {
   WaitingRequest,
 } from "#protocol/http.ts";
 import type { SessionView } from "#protocol/session-view.ts";
-import type { Provider, VmMode } from "#protocol/vocabulary.ts";
+import type { CredentialKind, Provider, VmMode } from "#protocol/vocabulary.ts";
 
 /** The API refused; `reason` is for programs, `message` for people. `network` means that nothing answered. */
 export class ApiError extends Error {
@@ -76,6 +77,7 @@ export type Me = { id?: string; name?: string; role?: string; permissions?: stri
 type MeAnswer = Me & { user?: Me; principal?: Me };
 export type NewSession = { title?: string; provider?: Provider; vmMode?: VmMode };
 export type FilePlace = { sessionId: string; snapshotId?: string; path?: string };
+export type NewCredential = { kind: CredentialKind; name: string; value: string; baseUrl?: string };
 export type JoinToken = { token: string; expiresAt?: number };
 
 const id = encodeURIComponent;
@@ -125,6 +127,13 @@ export const api = {
     const answer = await json<JoinToken & { joinToken?: string }>("POST", "/api/hosts/join-tokens", {});
     return { token: answer.token ?? answer.joinToken ?? "", expiresAt: answer.expiresAt };
   },
+  credentials: (signal?: AbortSignal) =>
+    json<{ credentials: CredentialRecord[] }>("GET", "/api/credentials", undefined, signal),
+  createCredential: (body: NewCredential) => call("POST", "/api/credentials", body),
+  rotateCredential: (credentialId: string, value: string) =>
+    call("POST", `/api/credentials/${id(credentialId)}/rotate`, { value }),
+  revokeCredential: (credentialId: string) => call("DELETE", `/api/credentials/${id(credentialId)}`),
+
   drainHost: (hostId: string) => call("POST", `/api/hosts/${id(hostId)}/drain`),
   resumeHost: (hostId: string) => call("POST", `/api/hosts/${id(hostId)}/resume`),
   redrive: (runId: string) => call("POST", `/api/runs/queue/dead-letters/${id(runId)}/redrive`),

@@ -76,8 +76,14 @@ const hosts = createRoute({
   component: lazyRouteComponent(() => import("./hosts/hosts-page.tsx"), "HostsPage"),
 });
 
+const credentials = createRoute({
+  getParentRoute: () => app,
+  path: "/credentials",
+  component: lazyRouteComponent(() => import("./credentials/credentials-page.tsx"), "CredentialsPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, app.addChildren([home, session, files, changes, inbox, hosts])]),
+  routeTree: root.addChildren([signIn, app.addChildren([home, session, files, changes, inbox, hosts, credentials])]),
   defaultPreload: "intent",
 });
 

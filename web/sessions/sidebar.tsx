@@ -1,9 +1,9 @@
 import { Link } from "@tanstack/react-router";
-import { CircleHelp, Inbox, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
+import { CircleHelp, Inbox, KeyRound, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
 import { useState } from "react";
 import { api } from "../api.ts";
 import { useInbox } from "../inbox/inbox-queries.ts";
-import { useMe } from "../sign-in/use-me.ts";
+import { useMay, useMe } from "../sign-in/use-me.ts";
 import { Button, IconButton } from "../ui/button.tsx";
 import { showOverlay } from "../ui/overlay.ts";
 import { MOD } from "../ui/shortcuts.ts";
@@ -120,6 +120,7 @@ function SessionList({ wanted }: { wanted: string }) {
 
 function SidebarFooter() {
   const { data: me } = useMe();
+  const mayKeep = useMay("credentials.admin");
   const signOut = (): void => {
     api.signOut().then(() => location.assign("/"), toastError);
   };
@@ -132,6 +133,17 @@ function SidebarFooter() {
       >
         <Server size={16} aria-hidden /> Hosts
       </Link>
+      {mayKeep && (
+        <Link
+          to="/credentials"
+          aria-label="Credentials"
+          title="Credentials"
+          className="grid size-8 place-items-center rounded-lg text-ink-soft hover:bg-line/60 hover:text-ink pointer-coarse:size-10"
+          activeProps={{ className: "bg-line/60 text-ink" }}
+        >
+          <KeyRound size={16} aria-hidden />
+        </Link>
+      )}
       <span className="min-w-0 flex-1 truncate text-end text-ink-soft text-xs">{me?.name}</span>
       <IconButton label="Keyboard shortcuts" onClick={() => showOverlay("help")}>
         <CircleHelp size={16} />
