@@ -1,6 +1,7 @@
 /**
  * Gathers a run's events for a moment before they are stored and sent: the first after a pause leaves at once, what
- * follows within 25 ms leaves together. One batch is one transaction: the events in the outbox, and the runner's number
+ * follows within 50 ms leaves together, and while words keep coming the moment grows to 100 ms: every batch is a row of the
+ * session's log, which a hosted session is billed for. What is not a word (a question, the end) leaves at once. One batch is one transaction: the events in the outbox, and the runner's number
  * up to which they were read. A kill between the two cannot happen, so a restart neither loses nor repeats an event.
  */
 import type { RunEvent } from "#protocol/events.ts";
@@ -10,7 +11,9 @@ import type { Clock } from "../clock.ts";
 import type { Logger } from "../logs.ts";
 import { intoFrames, mergeDeltas } from "./batch.ts";
 
-const WINDOW_MS = 25;
+/** Longer than the runner's own gathering: else each of its batches would come after a pause. */
+const WINDOW_MS = 50;
+const WINDOW_MS_AT_MOST = 100;
 /** After a failed write (a full disk, most likely). */
 const RETRY_MS = 1_000;
 
@@ -22,6 +25,7 @@ export class EventBatcher {
   #gathered: RunEvent[] = [];
   #lastN = 0;
   #closesWindow: (() => void) | undefined;
+  #windowMs = WINDOW_MS;
 
   constructor(clock: Clock, logger: Logger, store: (frames: RunEvent[][], lastN: number) => void) {
     this.#clock = clock;
@@ -32,7 +36,8 @@ export class EventBatcher {
   add({ n, event }: RunnerEvent): void {
     this.#gathered.push(event);
     this.#lastN = n;
-    if (this.#gathered.length >= LIMITS.eventsPerFrame || this.#closesWindow === undefined) this.flush();
+    const leaves = event.type !== "message.delta" || this.#closesWindow === undefined;
+    if (leaves || this.#gathered.length >= LIMITS.eventsPerFrame) this.flush();
   }
 
   /** Stores what was gathered. @throws what the store throws; the events stay gathered then */
@@ -41,7 +46,7 @@ export class EventBatcher {
     if (this.#gathered.length === 0) return;
     this.#store(intoFrames(mergeDeltas(this.#gathered)), this.#lastN);
     this.#gathered = [];
-    this.#closeWindowIn(WINDOW_MS);
+    this.#closeWindowIn(this.#windowMs);
   }
 
   /** Nothing happens by itself any more; what was gathered is read from the runner again. */
@@ -53,6 +58,8 @@ export class EventBatcher {
   #closeWindowIn(delayMs: number): void {
     this.#closesWindow = this.#clock.after(delayMs, () => {
       this.#closesWindow = undefined;
+      // Nothing came in a whole window: the next word is the first after a pause.
+      this.#windowMs = this.#gathered.length === 0 ? WINDOW_MS : Math.min(WINDOW_MS_AT_MOST, this.#windowMs * 2);
       try {
         this.flush();
       } catch (error) {

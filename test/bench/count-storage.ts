@@ -10,9 +10,12 @@ import { type Built, build } from "../../executor-host/local/build.ts";
 import { parseWorkerConfig } from "../../executor-host/local/worker-config.ts";
 import { type GantrySide, startGantrySide } from "./gantry-side.ts";
 import { judged, type Result } from "./result.ts";
+import { tokenFrames } from "./token-stream.ts";
 import { ACKNOWLEDGE_EVERY_EVENTS } from "./viewer.ts";
 
 const EVENTS = 1_000;
+const TOKENS = 5_000;
+const TOKENS_PER_SECOND = 80;
 /** Incoming WebSocket messages are billed 20 to 1. */
 const FRAMES_PER_REQUEST = 20;
 /** One log row a frame, and the folded view now and then. */
@@ -26,6 +29,7 @@ export async function countStorage(): Promise<Result[]> {
   try {
     const results: Result[] = [];
     for (const perFrame of [1, 100]) results.push(...(await count(side, perFrame)));
+    results.push(...(await countTokenStream(side)));
     return results;
   } finally {
     await side.dispose();
@@ -69,6 +73,50 @@ async function count(side: GantrySide, perFrame: number): Promise<Result[]> {
       value: messages / FRAMES_PER_REQUEST,
       trials: EVENTS,
       how: `${frames} frames of the host and ${EVENTS / ACKNOWLEDGE_EVERY_EVENTS} acknowledgements of one viewer, incoming messages being billed ${FRAMES_PER_REQUEST} to 1; outgoing ones and answered pings are free`,
+    }),
+  ];
+}
+
+/** A run of 5,000 tokens from its provider's first word to the fold after its end. */
+async function countTokenStream(side: GantrySide): Promise<Result[]> {
+  const session = await side.newSession();
+  const viewer = await session.join(0);
+  await viewer.live();
+  const before = await read(side, session.objectName);
+  const frames = tokenFrames(TOKENS, TOKENS_PER_SECOND);
+  for (const events of frames) await session.say(events);
+  await session.finish();
+  const after = await read(side, session.objectName);
+  await viewer.close();
+  const alarms = after.alarmsSet - before.alarmsSet;
+  const rows = after.rowsWritten - before.rowsWritten + alarms;
+  const how = `${TOKENS} tokens at ${TOKENS_PER_SECOND} a second, 1 to 12 characters each, unevenly spaced, through the runner's and the host's own gathering on a clock that is moved by hand: ${frames.length} frames`;
+  const messages = frames.length + 1 + Math.ceil(frames.length / ACKNOWLEDGE_EVERY_EVENTS);
+  return [
+    judged(
+      {
+        name: `rows written, a run of ${TOKENS} tokens`,
+        unit: "rows",
+        value: rows,
+        floor: frames.length,
+        trials: TOKENS,
+        how: `${how}; with its end, the fold and ${alarms} alarms; the floor is one row a frame`,
+      },
+      { atMost: 700 },
+    ),
+    judged({
+      name: "rows written per 1,000 tokens",
+      unit: "rows",
+      value: (rows * 1_000) / TOKENS,
+      trials: TOKENS,
+      how,
+    }),
+    judged({
+      name: `billable requests, a run of ${TOKENS} tokens`,
+      unit: "requests",
+      value: messages / FRAMES_PER_REQUEST,
+      trials: TOKENS,
+      how: `${how}; one viewer's acknowledgements with them; incoming messages are billed ${FRAMES_PER_REQUEST} to 1`,
     }),
   ];
 }

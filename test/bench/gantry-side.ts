@@ -1,4 +1,5 @@
 /** The real control plane with everything on: sign-in, tokens, validation, numbering, acknowledgements, the D1 index. */
+import type { RunEvent } from "#protocol/events.ts";
 import { objectName } from "#protocol/ids.ts";
 import type { Built } from "../../executor-host/local/build.ts";
 import { startTestControlPlane, type TestControlPlane } from "../support/control-plane.ts";
@@ -7,7 +8,12 @@ import { ScriptedHost } from "../support/scripted-host.ts";
 import { type BenchSession, eventOf, type Side } from "./side.ts";
 import { mark, Viewer } from "./viewer.ts";
 
-export type GantrySession = BenchSession & { objectName: string };
+export type GantrySession = BenchSession & {
+  objectName: string;
+  /** Sends one frame with these events of the run. */
+  say(events: RunEvent[]): Promise<void>;
+  finish(): Promise<void>;
+};
 export type GantrySide = Omit<Side, "newSession"> & { url: string; newSession(): Promise<GantrySession> };
 
 /** @param built another build than the one in dist/ */
@@ -34,6 +40,12 @@ async function runningSession(plane: TestControlPlane, host: ScriptedHost): Prom
   data.send({ type: "worker.status", state: "active" });
   data.send({ type: "run.accepted", runId: run.runId });
   await data.acknowledged(data.send({ type: "run.started", runId: run.runId }));
+  const opened: RunEvent[] = [
+    { type: "message.delta", data: { messageId: "msg_bench", chunks: [{ type: "text-start", id: "t" }] } },
+  ];
+  const { cursor } = page.view;
+  await data.acknowledged(data.send({ type: "run.events", runId: run.runId, events: opened }));
+  await page.until("the message to begin", (view) => view.cursor > cursor);
   // Every event from here on is one of ours, so an event's number is its mark and what was there before.
   await page.until("the run to be running", (view) => view.runs[0]?.state === "running");
   const before = page.view.cursor;
@@ -45,6 +57,10 @@ async function runningSession(plane: TestControlPlane, host: ScriptedHost): Prom
   let sent = 0;
   const origin = plane.url.replace(/^http/, "ws");
   const name = objectName(plane.organizationId, sessionId);
+  const say = async (events: RunEvent[]) => {
+    const message = JSON.stringify({ type: "run.events", runId: run.runId, events });
+    data.raw(`{"n":${++data.sent},"ack":${data.taken},"message":${message}}`);
+  };
   return {
     objectName: name,
     get sent() {
@@ -63,5 +79,15 @@ async function runningSession(plane: TestControlPlane, host: ScriptedHost): Prom
         acknowledges: true,
       }),
     evict: () => plane.evict("SessionObject", name),
+    say,
+    async finish() {
+      await say([{ type: "run.finished", data: { outcome: "succeeded" } }]);
+      for (;;) {
+        const response = await plane.call(`/api/runs/${run.runId}/stream`, {
+          headers: { accept: "text/event-stream" },
+        });
+        if ((await response.text()).includes('"from":')) return;
+      }
+    },
   };
 }

@@ -9,6 +9,7 @@ import { countStorage } from "./count-storage.ts";
 import { measureLatency } from "./event-latency.ts";
 import { measureThroughput } from "./event-throughput.ts";
 import { startGantrySide } from "./gantry-side.ts";
+import { measureLong } from "./long-session.ts";
 import { type Result, table } from "./result.ts";
 import { measureResume, measureWake } from "./resume.ts";
 import { measureRunStart } from "./run-start.ts";
@@ -45,6 +46,7 @@ const SUITES: Record<string, Suite> = {
   },
   resume: { sides: async (sides) => await measureResume(sides, 40) },
   wake: { sides: async (sides) => [await measureWake(sides, 40)] },
+  long: { sides: async (sides) => await measureLong(sides, { wakes: 20, resumes: 5 }) },
   rows: { alone: countStorage },
   "run-start": { alone: async () => await measureRunStart(10) },
   workspace: { alone: measureWorkspace },

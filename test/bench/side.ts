@@ -11,6 +11,8 @@ export type BenchSession = {
   join(last: number): Promise<Viewer>;
   /** Puts the object out of memory, as the platform does with an idle one; its sockets stay. */
   evict(): Promise<void>;
+  /** Ends the run, where there is one; resolves when what was said is folded. */
+  finish?(): Promise<void>;
 };
 
 export type Side = {

@@ -120,6 +120,6 @@ test("[P-32] [P-33] a page sends, streams, is loaded anew in the middle, resumes
 
   const third = new OpenPage(id, kept, true);
   await third.shows("user: hello?", "assistant: Grüße, Welt 🙂", "user: and now?", "assistant: I will");
-  await expect.poll(() => third.chat?.status, "there is nothing to resume").toBe("ready");
+  await expect.poll(() => third.chat?.status, { message: "there is nothing to resume" }).toBe("ready");
   third.close();
 });
