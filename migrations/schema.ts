@@ -42,6 +42,9 @@ export const organizations = sqliteTable("organizations", {
   name: text("name").notNull(),
   defaultVmMode: text("default_vm_mode", { enum: VM_MODES }).notNull().default("docker"),
   defaultProvider: text("default_provider", { enum: PROVIDERS }).notNull().default("scripted"),
+  /** Bytes in the store, instead of LIMITS; null: those. */
+  sessionStoreBytes: integer("session_store_bytes"),
+  organizationStoreBytes: integer("organization_store_bytes"),
   createdAt: createdAt(),
 });
 
@@ -379,10 +382,62 @@ export const snapshots = sqliteTable(
     parent: text("parent"),
     /** The run that was under way or had just ended; null before every run. */
     runId: text("run_id"),
+    /** Given up by the sweep of the store, which alone writes it; content goes soon after. */
+    prunedAt: integer("pruned_at"),
     version: version(),
   },
   (table) => [
     primaryKey({ columns: [table.organizationId, table.id] }),
     index("snapshots_by_session").on(table.organizationId, table.sessionId, table.createdAt),
   ],
+);
+
+/* ── the store's own books, owned by the worker ────────────────────────────────────────────────────────────── */
+
+/** Who wants a snapshot kept, whatever its age: "people", or the id of a change set. */
+export const snapshotPins = sqliteTable(
+  "snapshot_pins",
+  {
+    organizationId: organizationId(),
+    snapshotId: text("snapshot_id").notNull(),
+    sessionId: text("session_id").notNull(),
+    holder: text("holder").notNull(),
+    createdByName: text("created_by_name").notNull(),
+    createdAt: createdAt(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.organizationId, table.snapshotId, table.holder] }),
+    index("snapshot_pins_by_session").on(table.organizationId, table.sessionId),
+  ],
+);
+
+/** A session's part of the store: made before its first object, gone after its last. */
+export const storeShelves = sqliteTable(
+  "store_shelves",
+  {
+    organizationId: organizationId(),
+    sessionId: text("session_id").notNull(),
+    /** Packs, as reserved by uploads and counted by each sweep. */
+    bytes: integer("bytes").notNull(),
+    /** 0: never. */
+    sweptAt: integer("swept_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.organizationId, table.sessionId] }),
+    index("store_shelves_by_sweep").on(table.sweptAt),
+  ],
+);
+
+/** Objects that nothing needs: since when, and since when a sweep is about to remove them (worker/store/sweep.ts). */
+export const condemnedObjects = sqliteTable(
+  "condemned_objects",
+  {
+    organizationId: organizationId(),
+    sessionId: text("session_id").notNull(),
+    /** "packs/…" or "snapshots/…". */
+    name: text("name").notNull(),
+    since: integer("since").notNull(),
+    claimedAt: integer("claimed_at"),
+  },
+  (table) => [primaryKey({ columns: [table.organizationId, table.sessionId, table.name] })],
 );

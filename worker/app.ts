@@ -37,6 +37,7 @@ import { runRoutes } from "./routes/runs.ts";
 import { serviceTokenRoutes } from "./routes/service-tokens.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { accountRoutes } from "./routes/sign-in.ts";
+import { sessionSnapshotRoutes, snapshotRoutes } from "./routes/snapshots.ts";
 import { storeRoutes } from "./routes/store.ts";
 
 /** Packs and manifests have bounds of their own and are never held in memory. */
@@ -85,6 +86,8 @@ export const app: Hono<AppEnv> = base
   .route("/api/bootstrap", bootstrapRoutes)
   .route("/api/sessions", sessionRoutes)
   .route("/api/sessions", forkRoutes)
+  .route("/api/sessions", sessionSnapshotRoutes)
+  .route("/api/snapshots", snapshotRoutes)
   .route("/api/runs/queue", runQueueRoutes)
   .route("/api/runs/restore-plan", restorePlanRoutes)
   .route("/api/runs", runRoutes)

@@ -47,6 +47,9 @@ export const LIMITS = {
   /** A workspace pack uploaded through the worker (R2 and Workers take 100 MB in one request). */
   packBytes: 48 * MiB,
   manifestBytes: 64 * MiB,
+  /** Packs of one session in the store, and of all sessions of an organisation, unless it has limits of its own. */
+  sessionStoreBytes: 20 * 1024 * MiB,
+  organizationStoreBytes: 500 * 1024 * MiB,
   /** A file that the preview route will show as text. */
   previewBytes: 1 * MiB,
 } as const;

@@ -122,7 +122,11 @@ export const missingResponse = z.object({
  * POST {storeUrl}/packs/:hash/upload → a request that stores exactly these bytes, once; to be made as it is, with nothing added.
  * 409 not_direct: send it here. The store answers 200, or 412 when the pack is there already.
  */
-export const uploadRequest = z.object({ length: size.min(1).max(LIMITS.packBytes) });
+export const uploadRequest = z.object({
+  length: size.min(1).max(LIMITS.packBytes),
+  /** Asked before for the same pack: its room is counted already. */
+  again: z.boolean().optional(),
+});
 export const presignedSchema = z.object({
   url: z.url(),
   headers: z.record(z.string(), z.string()),

@@ -100,7 +100,11 @@ export async function writeIndex(
         })
         .onConflictDoUpdate({
           target: [snapshots.organizationId, snapshots.id],
-          set: { version: sql`max(${snapshots.version}, ${seq})` },
+          set: {
+            version: sql`max(${snapshots.version}, ${seq})`,
+            // Committed again: it is the session's newest, whatever was decided about it before.
+            prunedAt: sql`case when ${snapshots.version} < ${seq} then null else ${snapshots.prunedAt} end`,
+          },
         });
       return;
     }

@@ -73,11 +73,15 @@ export class StoreClient {
   async putPack(hash: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const headers = { "content-type": "application/octet-stream" };
     const through = { method: "PUT", path: `/packs/${hash}`, headers, body: bytes };
-    const body = JSON.stringify({ length: bytes.length });
-    const presign = { method: "POST", path: `/packs/${hash}/upload`, headers: JSON_TYPE, body };
+    const presign = (again: boolean) => ({
+      method: "POST",
+      path: `/packs/${hash}/upload`,
+      headers: JSON_TYPE,
+      body: JSON.stringify({ length: bytes.length, again }),
+    });
     await this.#try(async (attempt) => {
       if (!this.#direct || attempt > DIRECT_ATTEMPTS) return await (await this.#ask(through)).arrayBuffer();
-      const presigned = presignedSchema.parse(await (await this.#ask(presign)).json());
+      const presigned = presignedSchema.parse(await (await this.#ask(presign(attempt > 1))).json());
       // 412: it is there already. Whether as it should be, the commit finds out.
       return await (await this.#askStore(presigned, { method: "PUT", body: bytes }, [200, 412])).arrayBuffer();
     });

@@ -30,7 +30,7 @@ async function createFirstOwner(db: Database, nowMs: number): Promise<Bootstrapp
   // `insert … select` names all columns of its table, in the order of the schema.
   await db.batch([
     db.insert(organizations).select(
-      sql`select ${organizationId}, 'My organisation', 'docker', 'scripted', ${nowMs}
+      sql`select ${organizationId}, 'My organisation', 'docker', 'scripted', null, null, ${nowMs}
             where not exists (select 1 from ${organizations})`,
     ),
     db.insert(users).select(sql`select ${userId}, 'Administrator', null, ${nowMs} where ${won}`),

@@ -1,7 +1,7 @@
 /** A session's snapshots in the index that the session object keeps up to date. It may lag by a moment. */
-import { and, desc, eq, lt } from "drizzle-orm";
+import { and, desc, eq, lt, sql } from "drizzle-orm";
 import type { SnapshotRecord, SnapshotsAnswer } from "#protocol/changes.ts";
-import { snapshots } from "../../migrations/schema.ts";
+import { snapshotPins, snapshots } from "../../migrations/schema.ts";
 import type { Env } from "../env.ts";
 import { database } from "./database.ts";
 import { withoutNulls } from "./runs.ts";
@@ -12,9 +12,12 @@ export async function listSnapshots(
   organizationId: string,
   { sessionId, limit, before }: { sessionId: string; limit: number; before?: number | undefined },
 ): Promise<SnapshotsAnswer> {
-  const { id, version, createdAt, files, bytes, runId } = snapshots;
+  const { id, version, createdAt, files, bytes, runId, prunedAt } = snapshots;
+  const pinnedBy = sql<string | null>`(select ${snapshotPins.createdByName} from ${snapshotPins}
+    where ${snapshotPins.organizationId} = ${snapshots.organizationId} and ${snapshotPins.snapshotId} = ${snapshots.id}
+    order by ${snapshotPins.createdAt} limit 1)`;
   const rows = await database(env)
-    .select({ id, seq: version, createdAt, files, bytes, runId })
+    .select({ id, seq: version, createdAt, files, bytes, runId, prunedAt, pinnedBy })
     .from(snapshots)
     .where(
       and(
@@ -31,4 +34,52 @@ export async function listSnapshots(
     snapshots: page.map((row): SnapshotRecord => withoutNulls(row)),
     ...(rows.length > limit && last ? { nextBefore: last.seq } : {}),
   };
+}
+
+type Db = Pick<Env, "DB">;
+
+/** The session of a snapshot; undefined when the organisation has none of that id. */
+export async function findSnapshot(
+  env: Db,
+  organizationId: string,
+  id: string,
+): Promise<{ sessionId: string } | undefined> {
+  const [row] = await database(env)
+    .select({ sessionId: snapshots.sessionId })
+    .from(snapshots)
+    .where(and(eq(snapshots.organizationId, organizationId), eq(snapshots.id, id)));
+  return row;
+}
+
+/** Keeps a snapshot for `holder`. One statement: a snapshot that was given up is not pinned, and false is the answer. */
+export async function pinSnapshot(
+  env: Db,
+  organizationId: string,
+  { id, holder, by, now }: { id: string; holder: string; by: string; now: number },
+): Promise<boolean> {
+  const db = database(env);
+  await db.run(sql`insert into ${snapshotPins} (organization_id, snapshot_id, session_id, holder, created_by_name, created_at)
+    select ${snapshots.organizationId}, ${snapshots.id}, ${snapshots.sessionId}, ${holder}, ${by}, ${now} from ${snapshots}
+    where ${snapshots.organizationId} = ${organizationId} and ${snapshots.id} = ${id} and ${snapshots.prunedAt} is null
+    on conflict do nothing`);
+  const [pin] = await db
+    .select({ at: snapshotPins.createdAt })
+    .from(snapshotPins)
+    .where(pinOf(organizationId, id, holder));
+  return pin !== undefined;
+}
+
+export async function unpinSnapshot(
+  env: Db,
+  organizationId: string,
+  { id, holder }: { id: string; holder: string },
+): Promise<void> {
+  await database(env)
+    .delete(snapshotPins)
+    .where(pinOf(organizationId, id, holder));
+}
+
+function pinOf(organizationId: string, id: string, holder: string) {
+  const { organizationId: own, snapshotId, holder: by } = snapshotPins;
+  return and(eq(own, organizationId), eq(snapshotId, id), eq(by, holder));
 }

@@ -104,7 +104,10 @@ async function audit(c: AppContext, asked: z.output<typeof diffQuery>, to: strin
 /** @throws Refused `snapshot_not_found`; StoreDamage */
 async function textOf(store: ObjectStore, shelf: Shelf, snapshotId: string): Promise<Uint8Array> {
   const text = await loadManifestText(store, shelf, snapshotId);
-  return text ?? refuse("snapshot_not_found", "there is no such snapshot of this session", { snapshotId });
+  return (
+    text ??
+    refuse("snapshot_not_found", "There is no such snapshot of this session, or it is no longer kept.", { snapshotId })
+  );
 }
 
 function changeOf(pair: Pair): FileChange {

@@ -109,7 +109,11 @@ async function open(c: AppContext, asked: Asked): Promise<Opened> {
   const { store, shelf, view } = await openShelf(c, asked.sessionId);
   const id = asked.snapshotId ?? newestOf(view);
   const manifest = await loadManifest(store, shelf, id, manifests);
-  if (manifest === undefined) return refuse("snapshot_not_found", "there is no such snapshot of this session");
+  if (manifest === undefined) {
+    const reason = "snapshot_not_found";
+    await recordAudit(c, { action: "files.read", target: `${asked.sessionId}@${id}`, allowed: false, reason });
+    return refuse(reason, "There is no such snapshot of this session, or it is no longer kept.");
+  }
   return { store, shelf, snapshotId: id, manifest };
 }
 

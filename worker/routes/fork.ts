@@ -10,6 +10,8 @@ import { appOfSession, bindSession } from "../apps/find.ts";
 import { allow } from "../auth/allow.ts";
 import { type AppEnv, commandContext, idempotencyKey } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
+import { countOn } from "../db/condemned.ts";
+import { reserve } from "../db/shelves.ts";
 import { describe } from "../describe.ts";
 import { Refused, unwrap } from "../errors.ts";
 import { sessionObject } from "../objects.ts";
@@ -52,7 +54,11 @@ export const forkRoutes = new Hono<AppEnv>().post(
     const key = await idempotencyKey(c);
     const sessionId =
       key === undefined ? newId("ses") : await derivedId("ses", organizationId, principalId, "fork", parentId, key);
-    const forked = await forkSnapshot(store, shelf, { organizationId, sessionId }, snapshotId);
+    const to = { organizationId, sessionId };
+    const forked = await forkSnapshot(store, shelf, to, snapshotId, {
+      countOn: (names) => countOn(c.env, to, names),
+      reserve: (bytes) => reserve(c.env, to, bytes),
+    });
     if (!forked.ok) throw new Refused(forked);
     // Its network and its credentials are those of what it was forked from.
     const app = await appOfSession(c, parentId);

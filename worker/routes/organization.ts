@@ -20,14 +20,20 @@ const organizationRecord = z
     defaultVmMode: z.enum(VM_MODES),
     /** Provider of sessions that name none. */
     defaultProvider: z.enum(PROVIDERS),
+    /** Bytes in the store; null: what is built in. */
+    sessionStoreBytes: z.number().nullable(),
+    organizationStoreBytes: z.number().nullable(),
     createdAt: z.number(),
   })
   .meta({ id: "Organization" });
+const storeBytes = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).nullable().optional();
 const organizationAnswer = z.object({ organization: organizationRecord });
 const updateBody = z.object({
   name: z.string().trim().min(1).max(200).optional(),
   defaultVmMode: z.enum(VM_MODES).optional(),
   defaultProvider: providerSchema.optional(),
+  sessionStoreBytes: storeBytes,
+  organizationStoreBytes: storeBytes,
 });
 
 export const organizationRoutes = new Hono<AppEnv>()

@@ -7,6 +7,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { sessionIdSchema } from "#protocol/ids.ts";
 import { LIMITS } from "#protocol/limits.ts";
+import type { Rejection } from "#protocol/objects.ts";
 import {
   commitResponse,
   contentHashSchema,
@@ -18,6 +19,8 @@ import {
 } from "#protocol/snapshot.ts";
 import { allow } from "../auth/allow.ts";
 import type { AppContext, AppEnv } from "../context.ts";
+import { countOn } from "../db/condemned.ts";
+import { refusalOf, release, reserve, type StoreUsage, usageOf } from "../db/shelves.ts";
 import { describe } from "../describe.ts";
 import { Refused, refuse, unwrap } from "../errors.ts";
 import { type SessionStub, sessionObject } from "../objects.ts";
@@ -56,7 +59,8 @@ export const storeRoutes = new Hono<AppEnv>()
     jsonBody(missingRequest),
     async (c) => {
       const { shelf, store } = await enter(c, c.req.valid("param").sessionId, c.req.valid("query").epoch);
-      const missing = await missingPacks(store, shelf, c.req.valid("json").packs);
+      const rules = { countOn: (names: readonly string[]) => countOn(c.env, shelf, names) };
+      const missing = await missingPacks(store, shelf, c.req.valid("json").packs, rules);
       return c.json({ missing, ...(store.direct === undefined ? {} : { direct: true }) });
     },
   )
@@ -76,7 +80,10 @@ export const storeRoutes = new Hono<AppEnv>()
       const { sessionId, hash } = c.req.valid("param");
       const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
       if (store.direct === undefined) return refuse("not_direct", "Packs of this store are sent to this address.");
-      return c.json(await store.direct.presignPut(packKey(shelf, hash), c.req.valid("json").length, hash));
+      const { length, again } = c.req.valid("json");
+      const refused = await reserve(c.env, shelf, again ? 0 : length);
+      if (refused !== undefined) throw new Refused(refused);
+      return c.json(await store.direct.presignPut(packKey(shelf, hash), length, hash));
     },
   )
   .put(
@@ -96,7 +103,13 @@ export const storeRoutes = new Hono<AppEnv>()
     async (c) => {
       const { sessionId, hash } = c.req.valid("param");
       const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
-      const outcome = await putPack(store, shelf, hash, boundedBody(c, LIMITS.packBytes));
+      const body = boundedBody(c, LIMITS.packBytes);
+      const refused = await reserve(c.env, shelf, body.length);
+      if (refused !== undefined) throw new Refused(refused);
+      const outcome = await putPack(store, shelf, hash, body);
+      if (outcome !== "stored") await release(c.env, shelf, body.length);
+      if (outcome === "already_there" && (await countOn(c.env, shelf, [`packs/${hash}`])).size > 0)
+        return refuse("unavailable", "What lies under this name is being removed. Send the pack again.");
       if (outcome === "corrupt") return refuse("pack_corrupt", "the bytes are not those that the name says");
       return c.json({ stored: outcome === "stored" }, outcome === "stored" ? 201 : 200);
     },
@@ -149,11 +162,19 @@ export const storeRoutes = new Hono<AppEnv>()
       const { shelf, store, session, hostId } = await enter(c, c.req.valid("param").sessionId, epoch);
       boundedBody(c, MANIFEST_UPLOAD_BYTES);
       const body = new Uint8Array(await c.req.arrayBuffer());
-      const put = await putSnapshot(store, shelf, { body, ...(base === undefined ? {} : { base }) });
+      // Also makes the shelf known to the sweep again, should it have forgotten it.
+      const refused = await reserve(c.env, shelf, 0);
+      const usage = await usageOf(c.env, shelf);
+      if (refused !== undefined && bytesSent > body.length) throw new Refused(refused);
+      const rules = {
+        countOn: (names: readonly string[]) => countOn(c.env, shelf, names),
+        maxBytes: usage.session.limitBytes,
+      };
+      const put = await putSnapshot(store, shelf, { body, ...(base === undefined ? {} : { base }) }, rules);
       if (!put.ok) {
         // These two ask for another request, they do not say that this one was wrong.
         if (put.reason === "packs_missing" || put.reason === "base_unknown") return c.json(put, 409);
-        throw new Refused(put);
+        throw new Refused(put.reason === "quota_exceeded" ? tooLarge(usage, put) : put);
       }
       const { ok: _, ...snapshot } = put;
       const committed = unwrap(
@@ -204,6 +225,12 @@ async function enter(
   const session = sessionObject(c.env, organizationId, sessionId);
   unwrap(await session.mayAccessStore(hostId, epoch));
   return { shelf: { organizationId, sessionId }, store: await openStore(c.env), session, hostId };
+}
+
+/** A snapshot that is by itself more than its session may have. */
+function tooLarge({ session, organization }: StoreUsage, { details }: Rejection): Rejection {
+  const { neededBytes } = details as { neededBytes: number };
+  return refusalOf({ session: { ...session, usedBytes: 0 }, organization }, neededBytes);
 }
 
 /** The request's body, of a length that is said and not too much; no store takes another. */

@@ -10,7 +10,7 @@ import type { Manifest, SnapshotPack } from "#protocol/snapshot.ts";
 import { StoreDamage } from "./frames.ts";
 import { packKey, type Shelf } from "./keys.ts";
 import { sha256 } from "./manifest-bytes.ts";
-import type { ObjectStore } from "./object-store.ts";
+import { type ObjectStore, StoreUnavailable } from "./object-store.ts";
 import { loadManifestText } from "./read.ts";
 import { eachOf, putManifest, sizes } from "./receive.ts";
 
@@ -20,6 +20,12 @@ export const FORK_LIMITS = { packs: 300, bytes: 8 * GiB };
 /** Each copy reads and writes at once; a Worker may have six connections open. */
 const COPIES_AT_ONCE = 3;
 
+export type ForkRules = {
+  /** As in CommitRules, of the new session's shelf. */
+  countOn?: (names: readonly string[]) => Promise<ReadonlySet<string>>;
+  /** Room for so many bytes in the new session's shelf; or the refusal. */
+  reserve?: (bytes: number) => Promise<Rejection | undefined>;
+};
 export type ForkedSnapshot = { ok: true; snapshotId: string; files: number; bytes: number };
 
 /**
@@ -31,6 +37,7 @@ export async function forkSnapshot(
   from: Shelf,
   to: Shelf,
   snapshotId: string,
+  { countOn, reserve }: ForkRules = {},
 ): Promise<ForkedSnapshot | Rejection> {
   const text = await loadManifestText(store, from, snapshotId);
   if (text === undefined) return reject("snapshot_not_found", "there is no such snapshot of this session");
@@ -45,11 +52,16 @@ export async function forkSnapshot(
       `${manifest.packs.length} packs with ${bytes} bytes are too much to copy at once`,
     );
 
+  const forked = encodeManifest(manifest);
+  const id = sha256(forked);
+  const refused = await reserve?.(bytes);
+  if (refused !== undefined) return refused;
+  const names = [`snapshots/${id}`, ...manifest.packs.map(({ hash }) => `packs/${hash}`)];
+  if (((await countOn?.(names))?.size ?? 0) > 0)
+    throw new StoreUnavailable("what an earlier try of this fork has left is being removed");
   const copied = await eachOf(manifest.packs, (pack) => copyPack(store, from, to, pack), COPIES_AT_ONCE);
   if (copied.includes("gone")) return reject("gone", "the content of this snapshot was removed");
   // Only now: a snapshot is there when everything that it points to is.
-  const forked = encodeManifest(manifest);
-  const id = sha256(forked);
   await putManifest(store, to, id, forked);
   return { ok: true, snapshotId: id, ...sizes(manifest) };
 }

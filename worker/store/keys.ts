@@ -12,6 +12,11 @@ export function snapshotKey(shelf: Shelf, snapshotId: string): string {
   return `${prefix(shelf)}/snapshots/${snapshotId}`;
 }
 
+/** Everything of a session; what follows is "packs/…" or "snapshots/…". */
+export function shelfPrefix(shelf: Shelf): string {
+  return `${prefix(shelf)}/`;
+}
+
 function prefix({ organizationId, sessionId }: Shelf): string {
   for (const part of [organizationId, sessionId]) {
     if (!/^[A-Za-z0-9_-]{1,100}$/.test(part)) throw new Error(`not an id: ${part}`);

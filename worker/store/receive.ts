@@ -22,22 +22,35 @@ export async function putPack(store: ObjectStore, shelf: Shelf, hash: string, bo
 }
 
 /** Those of `hashes` that the store does not have, in their order. */
-export async function missingPacks(store: ObjectStore, shelf: Shelf, hashes: readonly string[]): Promise<string[]> {
+export async function missingPacks(
+  store: ObjectStore,
+  shelf: Shelf,
+  hashes: readonly string[],
+  { countOn }: CommitRules = {},
+): Promise<string[]> {
+  const removed = await countOn?.(hashes.map((hash) => `packs/${hash}`));
   const there = await eachOf(hashes, async (hash) => (await store.head(packKey(shelf, hash))) !== undefined);
-  return hashes.filter((_, i) => !there[i]);
+  return hashes.filter((hash, i) => !there[i] || removed?.has(`packs/${hash}`));
 }
 
 export type ReceivedSnapshot = { snapshotId: string; parent?: string; files: number; bytes: number };
 export type SnapshotUpload = { body: Uint8Array; base?: string };
+export type CommitRules = {
+  /** Says that these objects of the shelf ("packs/…", "snapshots/…") are needed; gives those that are being removed. */
+  countOn?: (names: readonly string[]) => Promise<ReadonlySet<string>>;
+  /** Packs of one snapshot together. */
+  maxBytes?: number;
+};
 
 /**
  * Checks a manifest (or the delta from `base`'s) and stores it under its id; stored again it is the same. Gives what the
- * session is told when it commits. Refuses with `snapshot_invalid`, `base_unknown`, `packs_missing { missing }`.
+ * session is told when it commits. Refuses with `snapshot_invalid`, `base_unknown`, `packs_missing { missing }`, `quota_exceeded`.
  */
 export async function putSnapshot(
   store: ObjectStore,
   shelf: Shelf,
   upload: SnapshotUpload,
+  { countOn, maxBytes = Number.POSITIVE_INFINITY }: CommitRules = {},
 ): Promise<({ ok: true } & ReceivedSnapshot) | Rejection> {
   const base = upload.base === undefined ? undefined : await textOf(store, shelf, upload.base);
   // A damaged base is as good as none: the host sends the whole.
@@ -50,13 +63,21 @@ export async function putSnapshot(
   const { manifest } = parsed;
   if (manifest.sessionId !== shelf.sessionId) return reject("snapshot_invalid", "the manifest is of another session");
 
+  const bytes = manifest.packs.reduce((sum, pack) => sum + pack.length, 0);
+  if (bytes > maxBytes)
+    return reject("quota_exceeded", "the snapshot alone is larger than its session may be", { neededBytes: bytes });
+  const snapshotId = sha256(text);
+  // Before the packs are looked for: what the sweep has not begun to remove by now, it leaves from now on.
+  const removed = await countOn?.([`snapshots/${snapshotId}`, ...manifest.packs.map(({ hash }) => `packs/${hash}`)]);
+  if (removed?.has(`snapshots/${snapshotId}`)) throw new StoreUnavailable("this manifest is being removed");
   const known = new Set(
     base && Array.from(itemTexts(base, "packs"), (line) => (JSON.parse(line) as SnapshotPack).hash),
   );
-  const absent = await absentPacks(store, shelf, manifest, known);
+  const absent = (await absentPacks(store, shelf, manifest, known)).concat(
+    manifest.packs.flatMap(({ hash }) => (removed?.has(`packs/${hash}`) ? [hash] : [])),
+  );
   if (absent.length > 0)
     return reject("packs_missing", `${absent.length} packs are not in the store`, { missing: absent });
-  const snapshotId = sha256(text);
   await putManifest(store, shelf, snapshotId, text);
   return {
     ok: true,

@@ -198,3 +198,18 @@ describe("a store with bad days", () => {
     await restoreWorkspace(elsewhere(), fakeTools());
   });
 });
+
+test("a session over its quota is told so before anything is sent, and its host gives up at once", async () => {
+  await plane.call("/api/organization", { method: "PATCH", body: { sessionStoreBytes: 10_000 } });
+  at.write("large.bin", noise(20_000, 9));
+  const before = s3.objects.size;
+  const refused = await syncWorkspace(input, fakeTools()).catch((failure) => failure);
+  expect(refused).toMatchObject({ reason: "quota_exceeded", retry: false });
+  expect(refused.message).toMatch(
+    /^The session has .* of its 9\.8 KiB in the store, and 20 KiB more do not fit\. Remove/,
+  );
+  expect(s3.objects.size).toBe(before);
+  await plane.call("/api/organization", { method: "PATCH", body: { sessionStoreBytes: null } });
+  ({ snapshotId } = await syncWorkspace(input, fakeTools()));
+  await restoreWorkspace(elsewhere(), fakeTools());
+});
