@@ -5,7 +5,7 @@ import type { UpstreamTable } from "./egress/credentials.ts";
 import { CLI_PROVIDERS, type CliPackage, toolkitReadiness } from "./toolkit/clis.ts";
 import { installCommand } from "./toolkit/install-command.ts";
 
-const SET = "Portal, Credentials, Add; or on this machine: gantry host credentials";
+const SET = "Portal, Credentials, Add; or set it in the daemon's environment and start the daemon again.";
 
 /** @param ownAgents the operator's own of the provider `acp`. @returns a state per provider that this host knows; a reason and one fix wherever it is not `ready` */
 export async function providerReadiness(

@@ -28,21 +28,11 @@ const common = {
   appId: appIdSchema.optional(),
 };
 
+/** `header` is not taken yet: no proxy would add it. */
 export const createCredentialBody = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("anthropic"), ...common, baseUrl: url.optional() }),
   z.object({ kind: z.literal("openai"), ...common, baseUrl: url.optional() }),
   z.object({ kind: z.literal("openai-compatible"), ...common, baseUrl: url }),
-  z.object({
-    kind: z.literal("header"),
-    ...common,
-    /** Every path below it gets the header. */
-    baseUrl: url,
-    header: z
-      .string()
-      .toLowerCase()
-      .regex(/^[a-z0-9-]{1,64}$/)
-      .default("authorization"),
-  }),
 ]);
 export const rotateCredentialBody = z.object({ value });
 
