@@ -30,6 +30,7 @@ import { linkRoutes } from "./routes/links.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
 import { organizationRoutes } from "./routes/organization.ts";
 import { poolRoutes } from "./routes/pools.ts";
+import { providerRoutes } from "./routes/providers.ts";
 import { reconcileRoutes } from "./routes/reconcile.ts";
 import { restorePlanRoutes } from "./routes/restore-plan.ts";
 import { runQueueRoutes } from "./routes/run-queue.ts";
@@ -96,6 +97,7 @@ export const app: Hono<AppEnv> = base
   .route("/api/hosts", hostIdentityRoutes)
   .route("/api/hosts", hostCredentialRoutes)
   .route("/api/hosts", hostRoutes)
+  .route("/api/providers", providerRoutes)
   .route("/api/link", linkRoutes)
   .route("/api/link/store", storeRoutes)
   .route("/api/files", fileRoutes)

@@ -1,5 +1,6 @@
 /** The bodies of the HTTP API (API.md), as the worker checks them and other programs send them. */
 import { z } from "zod";
+import { CAPABILITIES } from "./capabilities.ts";
 import {
   actorSchema,
   humanLoopReplySchema,
@@ -81,6 +82,8 @@ export const startRunBody = z.object({
   runTimeoutMs: z.number().int().positive().optional(),
   onDisconnect: z.enum(["cancel", "continue"]).default("continue"),
   retryOn: z.array(z.literal("host_lost")).max(1).optional(),
+  /** What the provider has to be able to do; a run that would lack it is refused. */
+  requires: z.array(z.enum(CAPABILITIES)).max(CAPABILITIES.length).optional(),
   /** What the workspace has to be before the run starts. The host checks it against its disk. */
   manifest: promptManifestSchema.optional(),
 });

@@ -29,14 +29,7 @@ export const hostRoutes = new Hono<AppEnv>()
     }),
     allow("hosts.read"),
     async (c) => {
-      const { organizationId } = c.var.principal;
-      const rows = await database(c.env)
-        .select()
-        .from(hosts)
-        .where(and(eq(hosts.organizationId, organizationId), isNull(hosts.revokedAt)))
-        .orderBy(asc(hosts.pool), asc(hosts.name), asc(hosts.id));
-      const live = await liveHosts(c, [...new Set(rows.map(({ pool }) => pool))]);
-      return c.json({ hosts: rows.map((row) => mergeHost(row, live.get(row.id))) });
+      return c.json({ hosts: await listHosts(c) });
     },
   )
   .post(
@@ -148,6 +141,18 @@ async function ownHost(c: AppContext, hostId: string, which?: "removed, too"): P
     );
   c.set("log", c.var.log.with({ hostId }));
   return row ?? refuse("not_found", "there is no such host");
+}
+
+/** The organisation's hosts that were not removed, with their live state. */
+export async function listHosts(c: AppContext): Promise<HostRecord[]> {
+  const { organizationId } = c.var.principal;
+  const rows = await database(c.env)
+    .select()
+    .from(hosts)
+    .where(and(eq(hosts.organizationId, organizationId), isNull(hosts.revokedAt)))
+    .orderBy(asc(hosts.pool), asc(hosts.name), asc(hosts.id));
+  const live = await liveHosts(c, [...new Set(rows.map(({ pool }) => pool))]);
+  return rows.map((row) => mergeHost(row, live.get(row.id)));
 }
 
 async function liveHosts(c: AppContext, pools: string[]): Promise<Map<string, HostRecord>> {

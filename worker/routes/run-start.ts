@@ -4,6 +4,7 @@
  *   session ── prompt ──→ { runId, cursor } ── /events after cursor, this run only ──→ SSE through, or one JSON answer
  */
 import type { z } from "zod";
+import { missingCapabilities, providersWith } from "#protocol/capabilities.ts";
 import type { SessionEvent } from "#protocol/events.ts";
 import type { runResult, StartRunBody } from "#protocol/http.ts";
 import { LIMITS } from "#protocol/limits.ts";
@@ -37,6 +38,7 @@ export async function startRun(c: AppContext, body: StartRunBody): Promise<Start
   if (priority > 0 && !may(c.var.principal, "runs.operate"))
     refuse("forbidden", "a priority above 0 needs the permission runs.operate", { permission: "runs.operate" });
   const app = await appOf(c, body);
+  refuseIncapable(withDefaults(body, app?.runtimeDefaults));
   if (body.manifest !== undefined) refuseUnfit(body.manifest, body.sessionId === undefined ? "empty" : "unknown");
   const { sessionId, session } = await sessionFor(c, body, app?.id);
   const { runId, cursor } = unwrap(
@@ -44,6 +46,21 @@ export async function startRun(c: AppContext, body: StartRunBody): Promise<Start
   );
   c.set("log", c.var.log.with({ sessionId, runId }));
   return { session, sessionId, runId, cursor };
+}
+
+/** A run whose provider cannot do what it needs. One that names no provider gets the session's, which is not known here. */
+function refuseIncapable({ provider, model, providerOptions, requires }: StartRunBody): void {
+  if (provider === undefined) return;
+  const missing = missingCapabilities({ provider, model, providerOptions, requires });
+  if (missing.length === 0) return;
+  const able = providersWith(missing);
+  const fix =
+    able.length > 0 ? `Choose another provider: ${able.join(", ")}.` : "No provider can do this yet; leave it out.";
+  refuse("capability_missing", `${provider} cannot do what this run needs (${missing.join(", ")}). ${fix}`, {
+    provider,
+    missing,
+    able,
+  });
 }
 
 /**

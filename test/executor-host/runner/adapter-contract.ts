@@ -5,6 +5,7 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { capabilitiesOf } from "#protocol/capabilities.ts";
 import type { ProviderRunStart } from "#protocol/runner-api.ts";
 import type { Provider } from "#protocol/vocabulary.ts";
 import { finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
@@ -47,6 +48,9 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     return { ...runner, events: await runner.client.events("run_1") };
   };
 
+  const agent = prompts.order?.providerOptions?.agent;
+  const can = capabilitiesOf(provider, typeof agent === "string" ? agent : undefined);
+
   describe(`adapter contract: ${provider}`, () => {
     test("says text: deltas, one message.stop with the text, one run.finished at the end", async () => {
       const { events } = await runToEnd(prompts.text);
@@ -58,7 +62,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(messageOf(events)).toMatchObject({ id: stop?.data.messageId, state: "done" });
     });
 
-    test("shows reasoning as parts of its own", async () => {
+    test.runIf(can.reasoning)("[R-6.4] shows reasoning as parts of its own", async () => {
       const { events } = await runToEnd(prompts.thought);
       expect(messageOf(events)?.parts.map(({ type }) => type)).toContain("reasoning");
     });
@@ -77,7 +81,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(JSON.stringify(toolsOf(events)[0]?.output)).toContain("from the shell");
     });
 
-    test("shows the to-do list", async () => {
+    test.runIf(can.todos)("[R-6.4] shows the to-do list", async () => {
       const { events } = await runToEnd(prompts.todo);
       const statuses = ofType(events, "todo.update")
         .at(-1)
@@ -85,7 +89,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(statuses).toEqual(["completed", "in_progress", "pending"]);
     });
 
-    test("asks people and goes on with their answer", async () => {
+    test.runIf(can.questions)("[R-6.4] asks people and goes on with their answer", async () => {
       const { client } = await run(prompts.question);
       const { data } = await client.first("run_1", "human_loop.requested");
       expect(data).toMatchObject({ kind: "question", title: "Which colour?" });
@@ -100,7 +104,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(ofType(events, "human_loop.resolved")).toEqual([]);
     });
 
-    test("records usage once, and the same in run.finished", async () => {
+    test.runIf(can.usage)("[R-6.4] records usage once, and the same in run.finished", async () => {
       const { prompt, ...tokens } = prompts.usage;
       const { events } = await runToEnd(prompt);
       const usages = ofType(events, "usage.recorded");
@@ -114,15 +118,18 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(ofType(events, "run.status").some(({ data }) => data.conversationId !== undefined)).toBe(true);
     });
 
-    test("[R-5.3] a stopped run ends as cancelled, without an error, and takes its message along", async () => {
-      const { client } = await run(prompts.hang);
-      await client.first("run_1", "message.delta");
-      expect(await client.stop("run_1")).toMatchObject({ status: 202 });
-      const events = await client.events("run_1");
-      expect(finishedOf(events)).toMatchObject({ outcome: "cancelled" });
-      expect(JSON.stringify(events)).not.toContain('"type":"error"');
-      expect(ofType(events, "message.stop")).toHaveLength(1);
-    });
+    test.runIf(can.interrupt)(
+      "[R-5.3] a stopped run ends as cancelled, without an error, and takes its message along",
+      async () => {
+        const { client } = await run(prompts.hang);
+        await client.first("run_1", "message.delta");
+        expect(await client.stop("run_1")).toMatchObject({ status: 202 });
+        const events = await client.events("run_1");
+        expect(finishedOf(events)).toMatchObject({ outcome: "cancelled" });
+        expect(JSON.stringify(events)).not.toContain('"type":"error"');
+        expect(ofType(events, "message.stop")).toHaveLength(1);
+      },
+    );
 
     test("stopping ends the programs that the run started", async () => {
       const { client, cwd } = await run(prompts.commandHang);

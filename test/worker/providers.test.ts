@@ -1,0 +1,50 @@
+/** The matrix of what agents can do, over HTTP, and runs that need what their agent cannot. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { CAPABILITIES, capabilitiesOf, missingCapabilities } from "#protocol/capabilities.ts";
+import { PROVIDERS } from "#protocol/vocabulary.ts";
+import { type Caller, firstCaller } from "../support/accounts.ts";
+import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+
+let worker: WorkerUnderTest;
+let caller: Caller;
+beforeAll(async () => {
+  worker = await startWorker();
+  caller = await firstCaller(worker);
+});
+afterAll(() => worker.close());
+
+test("[R-6.4] every agent says all of what it can and cannot do, and why no host is ready", async () => {
+  type Row = { provider: string; capabilities: Record<string, boolean>; state: string; reason?: string };
+  const { status, body } = await caller.call<{ providers: Row[] }>("GET", "/api/providers");
+  expect(status).toBe(200);
+  expect(body.providers.map(({ provider }) => provider)).toEqual([...PROVIDERS]);
+  for (const { capabilities, state, reason } of body.providers) {
+    expect(Object.keys(capabilities).sort()).toEqual([...CAPABILITIES].sort());
+    expect({ state, reason }).toEqual({ state: "environment_not_ready", reason: "No host is online." });
+  }
+});
+
+test("[R-6.4] a run that needs what its agent cannot do is refused, with the ones that can", async () => {
+  const order = { prompt: "go", provider: "scripted", requires: ["resume"] };
+  for (const path of ["/api/runs/start", "/api/runs/queue/enqueue"]) {
+    const { status, body } = await caller.call<{ reason: string; message: string }>("POST", path, order);
+    expect(status).toBe(422);
+    expect(body).toMatchObject({ ok: false, reason: "capability_missing", details: { missing: ["resume"] } });
+    expect(body.message).toContain("claude-code");
+  }
+  const { body } = await caller.call<{ sessions: unknown[] }>("GET", "/api/sessions");
+  expect(body.sessions).toEqual([]);
+});
+
+test("to be asked is a need of its own; an agent of acp is judged by its name, in the options or in the model", () => {
+  const providerOptions = { permissionMode: "ask" };
+  expect(missingCapabilities({ provider: "acp", providerOptions: { ...providerOptions, agent: "codex-acp" } })).toEqual(
+    ["humanLoop"],
+  );
+  expect(missingCapabilities({ provider: "acp", model: "codex-acp/gpt-5.5", providerOptions })).toEqual(["humanLoop"]);
+  expect(missingCapabilities({ provider: "native", providerOptions })).toEqual([]);
+  // Whichever agent happens to be there may be one that does not ask.
+  expect(missingCapabilities({ provider: "acp", providerOptions })).toEqual(["humanLoop"]);
+  expect(missingCapabilities({ provider: "acp", model: "claude-agent-acp", providerOptions })).toEqual([]);
+  expect(capabilitiesOf("acp", "opencode").questions).toBe(false);
+});
