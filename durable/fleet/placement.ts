@@ -130,7 +130,7 @@ const SENTENCES: Record<Unfit, (obstacle: Obstacle) => string> = {
   },
   labels: ({ host, waiting }) => {
     const missing = host ? missingLabels(host, waiting.request) : [];
-    return `No connected host has all the labels the run asks for; ${host?.name} lacks ${missing.join(", ")}. A host gets labels with \`gantry host run --label key=value\`.`;
+    return `No connected host has all the labels the run asks for; ${host?.name} lacks ${missing.join(", ")}. A host gets labels when it joins: \`gantry host join … --label key=value\`.`;
   },
   provider: ({ host, waiting: { request } }) => {
     const { reason, fix } = host?.facts?.providers[request.provider] ?? {};

@@ -103,11 +103,28 @@ export function checkEnd(world: World): void {
     checkIndex(world, session);
   }
   checkOutbox(world, "fleet", world.fleet.disk);
+  checkDeadLetters(world);
   const queued = world.fleet.disk.rows<{ run_id: string }>("SELECT run_id FROM queue");
   if (queued.length > 0) world.violation("F-12", `the pool still queues ${queued.map((row) => row.run_id).join(", ")}`);
   for (const id of world.ledger.promptsWithoutRun()) world.violation("S-2", `${id} was answered and made no run`);
   for (const run of world.ledger.unheard()) world.violation("P-12", `something that ${run} said is not in the log`);
   for (const page of world.pages) checkPage(world, page);
+}
+
+/** What failed with its host or its worker is a dead letter, and nothing else is (S-29, F-19). */
+function checkDeadLetters(world: World): void {
+  const kept = new Set(
+    world.fleet.disk.rows<{ run_id: string }>("SELECT run_id FROM dead_letter").map((row) => row.run_id),
+  );
+  for (const { view } of world.sessions)
+    for (const run of view.runs) {
+      const dead =
+        run.state === "finished" &&
+        run.outcome === "failed" &&
+        (run.reason === "host_lost" || run.reason === "container_failed");
+      if (dead !== kept.has(run.id))
+        world.violation("F-19", `${run.id} is ${dead ? "no" : "a"} dead letter, and ${run.state}`);
+    }
 }
 
 function checkPage(world: World, page: World["pages"][number]): void {

@@ -240,6 +240,11 @@ const BUGS: [rule: string, bug: string, plant: () => void][] = [
       });
     },
   ],
+  [
+    "F-19",
+    "a run that failed for good is forgotten",
+    () => deaf(Outbox.prototype, "put", (key) => key.startsWith("fleet/dead/")),
+  ],
   ["F-11", "an offer waits for ever", () => deaf(Deadlines.prototype, "set", (name) => name.startsWith("offer:"))],
   [
     "F-12",
