@@ -104,7 +104,8 @@ export class Ledger {
   /* ── hosts ── */
 
   executed(hostId: string, lease: LeaseDisk, run: RunStart): void {
-    const key = `${run.runId}/${run.attempt}`;
+    // A run that was parked goes on in a part of its own, which is carried out once, too.
+    const key = `${run.runId}/${run.attempt}${run.part === undefined ? "" : `/${run.part}`}`;
     const where = `${hostId}/${lease.epoch}`;
     const earlier = this.#executions.get(key);
     if (earlier !== undefined)
