@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { startBareSide } from "./bare-side.ts";
 import { countStorage } from "./count-storage.ts";
+import { measureDispatch, measureDrain } from "./dispatch.ts";
 import { measureLatency } from "./event-latency.ts";
 import { measureThroughput } from "./event-throughput.ts";
 import { startGantrySide } from "./gantry-side.ts";
@@ -47,6 +48,8 @@ const SUITES: Record<string, Suite> = {
   resume: { sides: async (sides) => await measureResume(sides, 40) },
   wake: { sides: async (sides) => [await measureWake(sides, 40)] },
   long: { sides: async (sides) => await measureLong(sides, { wakes: 20, resumes: 5 }) },
+  dispatch: { alone: async () => await measureDispatch(200) },
+  drain: { alone: async () => [await measureDrain({ runs: 1_000, hosts: 4 })] },
   rows: { alone: countStorage },
   "run-start": { alone: async () => await measureRunStart(10) },
   workspace: { alone: measureWorkspace },

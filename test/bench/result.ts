@@ -21,22 +21,33 @@ export type Result = {
 
 type Measured = Pick<Result, "name" | "unit" | "value" | "trials" | "how"> &
   Partial<Pick<Result, "floor" | "violations">>;
-type Bar = { ratioAtMost?: number; atMost?: number; atLeast?: number };
+type Bar = {
+  ratioAtMost?: number;
+  atMost?: number;
+  atLeast?: number;
+  /** In the unit of the value. */
+  overFloorAtMost?: number;
+  /** Nothing else is asked. */
+  noViolations?: true;
+};
 
 /** Judges what was measured: every given bar has to hold, and nothing may have been lost. */
 export function judged(measured: Measured, bar: Bar = {}): Result {
   const { value, floor, violations } = measured;
   const ratio = floor === undefined ? undefined : value / floor;
-  const { ratioAtMost, atMost, atLeast } = bar;
+  const { ratioAtMost, atMost, atLeast, overFloorAtMost, noViolations } = bar;
   const words = [
     ratioAtMost === undefined ? [] : [`ratio <= ${ratioAtMost}`],
     atMost === undefined ? [] : [`<= ${atMost} ${measured.unit}`],
     atLeast === undefined ? [] : [`>= ${atLeast} ${measured.unit}`],
+    overFloorAtMost === undefined ? [] : [`<= floor + ${overFloorAtMost} ${measured.unit}`],
+    noViolations ? ["0 violations"] : [],
   ].flat();
   const holds =
     (ratioAtMost === undefined || (ratio ?? Number.POSITIVE_INFINITY) <= ratioAtMost) &&
     (atMost === undefined || value <= atMost) &&
     (atLeast === undefined || value >= atLeast) &&
+    (overFloorAtMost === undefined || value <= (floor ?? Number.NEGATIVE_INFINITY) + overFloorAtMost) &&
     (violations ?? 0) === 0;
   return {
     ...measured,

@@ -3,6 +3,7 @@ import { cancelOrders } from "./cancel-orders.ts";
 import { evicted } from "./evicted.ts";
 import type { Fault } from "./fault.ts";
 import { framesDisturbed } from "./frames-disturbed.ts";
+import { containerKilled, daemonKilled, workerdKilled } from "./killed-processes.ts";
 import { poisonFrames } from "./poison-frames.ts";
 import { poisonRun } from "./poison-run.ts";
 import { staleHost } from "./stale-host.ts";
@@ -18,4 +19,7 @@ export const FAULTS: readonly Fault[] = [
   poisonRun,
   evicted,
   viewerCut,
+  workerdKilled,
+  daemonKilled,
+  containerKilled,
 ];

@@ -76,6 +76,10 @@ export class Offers {
     control.socket.on("message", (data) => data.toString() === "pong" || look(data.toString()));
   }
 
+  async any(): Promise<Offer> {
+    return await this.#inbox.next();
+  }
+
   async next(sessionId: string): Promise<Offer> {
     return await this.#inbox.next(({ assignment }) => assignment.sessionId === sessionId);
   }

@@ -1,0 +1,190 @@
+/** Parts of a whole Gantry are killed in the middle of a run: `npm start` with its host and its containers. */
+import { execFileSync } from "node:child_process";
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import { WebSocket } from "ws";
+import type { SessionEvent } from "#protocol/events.ts";
+import type { ToViewer } from "#protocol/viewer.ts";
+import { ensureBaseImage } from "../support/docker-image.ts";
+import { Gantry } from "../support/gantry.ts";
+import { within } from "../support/scripted-host.ts";
+import type { Fault, Stage, Trial } from "./fault.ts";
+
+const DELTAS = 100;
+const EVERY_MS = 15;
+const PATIENCE_MS = 90_000;
+
+/** What is killed, and how the run has to end. */
+type Victim = { kill(gantry: Gantry, sessionId: string): void; outcome: "succeeded" | "failed container_failed" };
+
+const WORKERD: Victim = {
+  kill: (gantry) => process.kill(only(gantry.processes("workerd", "serve")), "SIGKILL"),
+  outcome: "succeeded",
+};
+const DAEMON: Victim = {
+  kill: (gantry) => process.kill(only(gantry.processes("gantry", "host", "run")), "SIGKILL"),
+  outcome: "succeeded",
+};
+const CONTAINER: Victim = {
+  kill: (_gantry, sessionId) => void execFileSync("docker", ["kill", containerOf(sessionId)], { stdio: "pipe" }),
+  outcome: "failed container_failed",
+};
+
+export const workerdKilled = killed(
+  "workerd-killed",
+  WORKERD,
+  "SIGKILL of workerd: nothing that was shown is lost, the run goes on by itself and succeeds at its first attempt; recovery is until the viewer has the next event",
+);
+export const daemonKilled = killed(
+  "daemon-killed",
+  DAEMON,
+  "SIGKILL of the host daemon: the container runs on, the next daemon takes it up, the run succeeds at its first attempt; recovery is until the viewer has the next event",
+);
+export const containerKilled = killed(
+  "container-killed",
+  CONTAINER,
+  "SIGKILL of the container: what was said stays, the run ends once with container_failed, and the session's next run succeeds; recovery is until that end",
+);
+
+function killed(name: string, victim: Victim, how: string): Fault {
+  return {
+    name,
+    how: `${how}; a run of ${DELTAS} deltas, killed after as many as the seed says`,
+    needs: "docker",
+    trials: { long: 20, short: 1 },
+    async open(): Promise<Stage> {
+      const gantry = await Gantry.start({ GANTRY_IMAGE: await ensureBaseImage() });
+      let sessionId: string | undefined;
+      return {
+        async trial(random): Promise<Trial> {
+          const body = {
+            prompt: `stream ${DELTAS} ${EVERY_MS}`,
+            provider: "scripted",
+            ...(sessionId && { sessionId }),
+          };
+          const run = await gantry.json<{ runId: string; sessionId: string }>("/api/runs/queue/enqueue", {
+            method: "POST",
+            body,
+          });
+          sessionId = run.sessionId;
+          const viewer = new Follower(gantry, run.sessionId, run.runId);
+          try {
+            return await killAt(gantry, victim, viewer, random.int(1, DELTAS - 10));
+          } finally {
+            viewer.stop();
+          }
+        },
+        dispose: () => gantry.dispose(),
+      };
+    },
+  };
+}
+
+async function killAt(gantry: Gantry, victim: Victim, viewer: Follower, position: number): Promise<Trial> {
+  await viewer.until(`${position} deltas`, () => viewer.said.length >= position);
+  const before = viewer.said.length;
+  const began = performance.now();
+  victim.kill(gantry, viewer.sessionId);
+  // What was on its way when it was killed is no recovery: the first event of a new connection or daemon is.
+  await viewer.until("life after it", () => viewer.ended !== undefined || viewer.lastAt - began > EVERY_MS * 10);
+  const recoveryMs = viewer.lastAt - began;
+  await viewer.until("the end of the run", () => viewer.ended !== undefined);
+  const violations = [...viewer.flaws];
+  if (viewer.ended !== victim.outcome) violations.push(`it ended ${viewer.ended}`);
+  const wanted = victim.outcome === "succeeded" ? DELTAS : viewer.said.length;
+  if (viewer.said.length !== wanted || viewer.said.some((n, index) => n !== (viewer.said[0] ?? 0) + index))
+    violations.push(`said ${viewer.said.length} of ${wanted}: ${viewer.said.slice(0, 3)}…`);
+  if (viewer.said.length < before) violations.push("what was shown is gone");
+  if (victim.outcome === "succeeded") {
+    const { run } = await gantry.json<{ run: { attempts: number } }>(`/api/runs/${viewer.runId}`);
+    if (run.attempts !== 1) violations.push(`${run.attempts} attempts`);
+  } else {
+    const again = await gantry.run({ sessionId: viewer.sessionId, prompt: "say Still here.", provider: "scripted" });
+    if (again.text !== "Still here.") violations.push(`the next run said "${again.text}" (${again.outcome})`);
+  }
+  return { violations, recoveryMs, figures: { position } };
+}
+
+/** A viewer that comes back with its cursor whenever it is cut, and counts what one run said. */
+class Follower {
+  readonly sessionId: string;
+  readonly runId: string;
+  readonly said: number[] = [];
+  readonly flaws: string[] = [];
+  ended: string | undefined;
+  lastAt = 0;
+  readonly #gantry: Gantry;
+  #cursor = 0;
+  #stopped = false;
+  #socket: WebSocket | undefined;
+  #watchers: (() => void)[] = [];
+
+  constructor(gantry: Gantry, sessionId: string, runId: string) {
+    this.#gantry = gantry;
+    this.sessionId = sessionId;
+    this.runId = runId;
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#socket?.terminate();
+  }
+
+  async until(what: string, holds: () => boolean): Promise<void> {
+    const there = new Promise<void>((resolve) => {
+      const look = () => holds() && resolve();
+      this.#watchers.push(look);
+      look();
+    });
+    await within(there, () => `${what}; ${this.said.length} deltas, it ended ${this.ended}`, PATIENCE_MS);
+  }
+
+  #connect(): void {
+    if (this.#stopped) return;
+    const { url, serviceToken } = this.#gantry.started;
+    const socket = new WebSocket(
+      `${url.replace(/^http/, "ws")}/api/sessions/${this.sessionId}/socket?cursor=${this.#cursor}`,
+      { headers: { authorization: `Bearer ${serviceToken}` } },
+    );
+    this.#socket = socket;
+    socket.on("message", (data) => this.#arrived(JSON.parse(data.toString()) as ToViewer));
+    socket.on("error", () => undefined);
+    socket.once("close", () => void delay(20).then(() => this.#connect()));
+  }
+
+  #arrived(frame: ToViewer): void {
+    // A session that became long says all in one; this viewer begins after what it has folded.
+    if (frame.type === "snapshot") this.#cursor = frame.cursor;
+    if (frame.type === "events") for (const event of frame.events) this.#take(event);
+    for (const look of this.#watchers) look();
+  }
+
+  #take(event: SessionEvent): void {
+    const first = (event as { from?: number }).from ?? event.seq;
+    if (this.#cursor > 0 && first !== this.#cursor + 1) this.flaws.push(`event ${first} follows ${this.#cursor}`);
+    this.#cursor = event.seq;
+    if (event.runId !== this.runId) return;
+    this.lastAt = performance.now();
+    if (event.type === "message.delta") {
+      for (const chunk of event.data.chunks)
+        if (chunk.type === "text-delta") this.said.push(...[...chunk.delta.matchAll(/\d+/g)].map(([n]) => Number(n)));
+    } else if (event.type === "run.finished") {
+      if (this.ended !== undefined) this.flaws.push("it ended twice");
+      this.ended = [event.data.outcome, event.data.reason].filter(Boolean).join(" ");
+    }
+  }
+}
+
+function containerOf(sessionId: string): string {
+  const [id = ""] = execFileSync("docker", ["ps", "-q", "--filter", `label=gantry.session=${sessionId}`], {
+    encoding: "utf8",
+  }).split("\n");
+  return id;
+}
+
+function only(pids: readonly number[]): number {
+  const [pid] = pids;
+  if (pid === undefined) throw new Error("there is no such process to kill");
+  return pid;
+}
