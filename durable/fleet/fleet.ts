@@ -115,6 +115,7 @@ export class Fleet {
     const { store, deadlines, now } = this.#needs;
     store.seen(hostId, true, now());
     deadlines.set(deadlineName.host(hostId), now() + TIMES.leaseMs);
+    deadlines.clear(deadlineName.away(hostId));
   }
 
   disconnected(hostId: string): void {
@@ -122,6 +123,7 @@ export class Fleet {
     store.seen(hostId, false, now());
     // The transport is gone, the host may be well: its leases end by their own time.
     deadlines.set(deadlineName.host(hostId), leaseEndsAt({ lastSeenAt: now(), connected: false }, undefined));
+    deadlines.set(deadlineName.away(hostId), now() + TIMES.awayMs);
   }
 
   fromHost(hostId: string, message: Exclude<FromHostControl, { type: "reconciled" }>): void {
@@ -152,6 +154,8 @@ export class Fleet {
       this.#reconsider(id);
     } else if (kind === "host") {
       this.#checkHost(id);
+    } else if (kind === "away") {
+      this.#stillAway(id);
     }
   }
 
@@ -243,6 +247,17 @@ export class Fleet {
     for (const lease of store.leases(hostId))
       this.#loseLease(lease, `Host ${host.name} has been silent since ${new Date(lastSeenAt).toISOString()}.`);
     this.place();
+  }
+
+  /** Its process was killed, or its line is down: what it has not begun need not wait for the end of its leases. */
+  #stillAway(hostId: string): void {
+    const { store, outbox, isConnected, now } = this.#needs;
+    if (isConnected(hostId)) return;
+    const reason = `Host ${store.host(hostId)?.name} is not connected.`;
+    for (const { sessionId, epoch, state } of store.leases(hostId)) {
+      if (state === "offered") this.#rejected(hostId, sessionId, epoch, reason);
+      else outbox.put(sessionKey.away(sessionId, epoch), { epoch, hostId, reason }, now());
+    }
   }
 
   #ownLease(hostId: string, sessionId: string, epoch: number): LeaseRow | undefined {

@@ -8,11 +8,14 @@ export const deadlineName = {
   /** A refusal is not for ever: the host is asked again, with back-off. */
   reconsider: (hostId: string) => `reconsider:${hostId}`,
   host: (hostId: string) => `host:${hostId}`,
+  /** Its socket closed, and it is not back. */
+  away: (hostId: string) => `away:${hostId}`,
 };
 /** What the sessions have to learn, in the outbox under these keys; the body has the rest. */
 export const yieldKey = "yield";
 export const sessionKey = {
   granted: (sessionId: string) => `granted/${sessionId}`,
   lost: (sessionId: string, epoch: number) => `lost/${sessionId}/${epoch}`,
+  away: (sessionId: string, epoch: number) => `away/${sessionId}/${epoch}`,
   waiting: (sessionId: string) => `waiting/${sessionId}`,
 };

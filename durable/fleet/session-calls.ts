@@ -1,5 +1,5 @@
 /** Brings news of leases to the sessions, and asks them for room. Each call is idempotent on the other side. */
-import type { LeaseGrant, SessionRpc } from "#protocol/objects.ts";
+import type { LeaseGrant, LeaseLoss, SessionRpc } from "#protocol/objects.ts";
 import type { Fleet } from "./fleet.ts";
 import { yieldKey } from "./names.ts";
 
@@ -21,8 +21,15 @@ export async function tellSessions(key: string, body: unknown, fleet: Fleet, ses
       return;
     }
     case "lost":
-      await session(sessionId).leaseLost(body as { hostId: string; epoch: number; reason: string });
+      await session(sessionId).leaseLost(body as LeaseLoss);
       return;
+    case "away": {
+      const loss = { ...(body as LeaseLoss), unlessBegun: true };
+      if (!fleet.holds(sessionId, loss.epoch)) return;
+      const answer = await session(sessionId).leaseLost(loss);
+      if (answer.ok && answer.lost) fleet.release(sessionId, loss.epoch);
+      return;
+    }
     case "waiting":
       await session(sessionId).leaseWaiting(body as { runId: string; waitingFor: string });
       return;

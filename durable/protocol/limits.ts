@@ -63,6 +63,11 @@ export const TIMES = {
   linkSilenceMs: 15_000,
   /** A host that has not pinged for this long loses its leases. */
   leaseMs: 15_000,
+  /**
+   * A host whose socket closed and that is not back by then gives up runs that have not started: enough for a
+   * reconnection (its back-off begins at 250 ms), too little for a daemon that was killed.
+   */
+  awayMs: 1_500,
   /** A host that was offered an assignment and says nothing loses the offer. */
   acceptDeadlineMs: 10_000,
   /** Token life; renewed over the link at half of it. */

@@ -73,7 +73,8 @@ export interface SessionRpc {
   /** Others wait for the slot: an idle worker stops, saved as always. A busy one stays. */
   yieldWorker(input: { epoch: number }): Promise<Result<{ yielding: boolean }>>;
   leaseGranted(input: LeaseGrant): Promise<Result<object>>;
-  leaseLost(input: { epoch: number; hostId: string; reason: string }): Promise<Result<object>>;
+  /** `unlessBegun`: only when nothing was begun on that host; `lost` says whether it was. */
+  leaseLost(input: LeaseLoss): Promise<Result<{ lost: boolean }>>;
   leaseWaiting(input: { runId: string; waitingFor: string }): Promise<Result<object>>;
 
   /** The credential is worthless from now on: pages that came with it are closed with 4403. */
@@ -84,6 +85,8 @@ export interface SessionRpc {
 
 /** `labels`: the host's, so that the session knows which of its runs may follow on it. */
 export type LeaseGrant = { hostId: string; epoch: number; labels?: Record<string, string> };
+
+export type LeaseLoss = { epoch: number; hostId: string; reason: string; unlessBegun?: boolean };
 
 export type CommitSnapshot = {
   hostId: string;

@@ -13,7 +13,8 @@ export type SessionCommand =
   | { type: "rename"; title: string }
   | { type: "remove" }
   | { type: "lease_granted"; hostId: string; epoch: number; labels?: Record<string, string> }
-  | { type: "lease_lost"; epoch: number; reason: string }
+  /** `unlessBegun`: the host may be back soon; only a run that nobody has begun is taken from it. */
+  | { type: "lease_lost"; epoch: number; reason: string; unlessBegun?: boolean | undefined }
   | { type: "yield_worker"; epoch: number }
   | { type: "lease_waiting"; runId: string; waitingFor: string }
   | { type: "host_message"; epoch: number; message: FromHostData }

@@ -11,7 +11,16 @@ import { decideDeadline } from "./decide-deadline.ts";
 import { decideHostMessage } from "./decide-host-message.ts";
 import { decideReconcile } from "./decide-reconcile.ts";
 import { parkForOthers, unpark } from "./parking.ts";
-import { cancelRun, finishRun, holdsLease, leaseRefusal, loseHost, nextRun, stopIdleWorker } from "./run-steps.ts";
+import {
+  begun,
+  cancelRun,
+  finishRun,
+  holdsLease,
+  leaseRefusal,
+  loseHost,
+  nextRun,
+  stopIdleWorker,
+} from "./run-steps.ts";
 
 export type Decision = { ok: true; events: NewEvent[] } | Rejection;
 
@@ -58,6 +67,7 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
     }
     case "lease_lost": {
       if (command.epoch < view.epoch || (command.epoch === view.epoch && !holdsLease(view))) return happened();
+      if (command.unlessBegun && begun(view)) return happened();
       return happened(...loseHost(view, command, asked.now));
     }
     case "yield_worker":

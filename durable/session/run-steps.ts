@@ -103,6 +103,12 @@ export function cancelRun(view: SessionView, run: RunView, reason: string | unde
   }
 }
 
+/** Whether the worker's host has something that would be lost with it: a worker that is up, or a run that has started. */
+export function begun(view: SessionView): boolean {
+  const run = activeRun(view);
+  return view.worker.state !== "starting" || (run?.state !== "assigned" && run?.state !== "preparing");
+}
+
 /**
  * The worker's host is gone. Work that may have happened is never silently done twice. The loss may be faster than the
  * grant it undoes: then `epoch` is new here, and seen from now on, so that the grant is refused when it comes.

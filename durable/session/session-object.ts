@@ -8,6 +8,7 @@ import type {
   CommitSnapshot,
   CreateSession,
   LeaseGrant,
+  LeaseLoss,
   Result,
   SessionRpc,
   StopInput,
@@ -97,8 +98,9 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     return this.#system({ type: "lease_granted", ...input });
   }
 
-  async leaseLost(input: { epoch: number; hostId: string; reason: string }): Promise<Result<object>> {
-    return this.#system({ type: "lease_lost", epoch: input.epoch, reason: input.reason });
+  async leaseLost({ hostId, ...loss }: LeaseLoss): Promise<Result<{ lost: boolean }>> {
+    const told = this.#system({ type: "lease_lost", ...loss });
+    return told.ok ? { ok: true, lost: leaseRefusal(this.#session.view, hostId, loss.epoch) !== undefined } : told;
   }
 
   async yieldWorker(input: { epoch: number }): Promise<Result<{ yielding: boolean }>> {

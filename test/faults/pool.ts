@@ -69,7 +69,7 @@ export class Offers {
       control.taken = Math.max(control.taken, n);
       control.frame({ ack: control.taken });
       const key = `${assignment.sessionId}/${assignment.epoch}`;
-      if (!this.#seen.has(key)) this.#inbox.put({ host, assignment });
+      if (!this.#seen.has(key)) this.#inbox.put({ host, assignment, toJSON: () => assignment });
       this.#seen.add(key);
     };
     for (const frame of [...control.frames]) look(JSON.stringify(frame));
@@ -85,7 +85,12 @@ export class Offers {
   }
 }
 
-export type Offer = { host: ScriptedHost; assignment: Assignment };
+export type Offer = {
+  host: ScriptedHost;
+  assignment: Assignment;
+  /** A host is no words for a message. */
+  toJSON?: () => unknown;
+};
 export type Asked = { sessionId: string; page: Page; runId: string };
 export type Running = Asked & { mouth: Mouth; assignment: Assignment };
 

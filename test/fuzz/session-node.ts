@@ -11,6 +11,7 @@ import type {
 import type { PromptInput } from "#protocol/viewer.ts";
 import type { SessionCommand } from "../../durable/session/commands.ts";
 import { admitHost, hostNeeds } from "../../durable/session/host-inbox.ts";
+import { leaseRefusal } from "../../durable/session/run-steps.ts";
 import { HOST_TAG, Session, VIEWER_TAG } from "../../durable/session/session.ts";
 import type { ObjectsEnv } from "../../durable/shell/env.ts";
 import {
@@ -94,7 +95,13 @@ export class SessionNode extends ObjectNode<Instance> {
       this.#by(from, label, ({ session }) => this.#system(session, command));
     return {
       leaseGranted: (input) => system("leaseGranted", { type: "lease_granted", ...input }),
-      leaseLost: ({ epoch, reason }) => system("leaseLost", { type: "lease_lost", epoch, reason }),
+      leaseLost: ({ hostId, ...loss }) =>
+        this.#by(from, "leaseLost", ({ session }) => {
+          const told = this.#system(session, { type: "lease_lost", ...loss });
+          return told.ok
+            ? { ok: true as const, lost: leaseRefusal(session.view, hostId, loss.epoch) !== undefined }
+            : told;
+        }),
       leaseWaiting: (input) => system("leaseWaiting", { type: "lease_waiting", ...input }),
       yieldWorker: (input) =>
         this.#by(from, "yieldWorker", ({ session }) => {
