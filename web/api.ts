@@ -11,7 +11,7 @@ import type {
   WaitingRequest,
 } from "#protocol/http.ts";
 import type { SessionView } from "#protocol/session-view.ts";
-import type { CredentialKind, Provider, VmMode } from "#protocol/vocabulary.ts";
+import type { CredentialKind, Provider, SyncChoice, VmMode } from "#protocol/vocabulary.ts";
 
 /** The API refused; `reason` is for programs, `message` for people. `network` means that nothing answered. */
 export class ApiError extends Error {
@@ -108,6 +108,8 @@ export const api = {
   renameSession: (sessionId: string, title: string) => call("PATCH", `/api/sessions/${id(sessionId)}`, { title }),
   forkSession: (sessionId: string, snapshotId: string) =>
     json<{ session: SessionSummary }>("POST", `/api/sessions/${id(sessionId)}/fork`, { snapshotId }),
+  decideSync: (sessionId: string, choice: SyncChoice, reason?: string) =>
+    call("POST", `/api/sessions/${id(sessionId)}/workspace/${choice}`, { reason }),
   deleteSession: (sessionId: string) => call("DELETE", `/api/sessions/${id(sessionId)}`),
 
   pendingRequests: (signal?: AbortSignal) =>

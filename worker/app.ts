@@ -40,6 +40,7 @@ import { sessionRoutes } from "./routes/sessions.ts";
 import { accountRoutes } from "./routes/sign-in.ts";
 import { sessionSnapshotRoutes, snapshotRoutes } from "./routes/snapshots.ts";
 import { storeRoutes } from "./routes/store.ts";
+import { workspaceRoutes } from "./routes/workspace.ts";
 
 /** Packs and manifests have bounds of their own and are never held in memory. */
 const STORE_PATH = "/api/link/store/";
@@ -89,6 +90,7 @@ export const app: Hono<AppEnv> = base
   .route("/api/sessions", forkRoutes)
   .route("/api/sessions", sessionSnapshotRoutes)
   .route("/api/snapshots", snapshotRoutes)
+  .route("/api/sessions", workspaceRoutes)
   .route("/api/runs/queue", runQueueRoutes)
   .route("/api/runs/restore-plan", restorePlanRoutes)
   .route("/api/runs", runRoutes)

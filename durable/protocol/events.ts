@@ -13,6 +13,7 @@ import {
   OUTCOMES,
   PROVIDERS,
   RESOLUTIONS,
+  SYNC_CHOICES,
   TODO_STATUSES,
   VM_MODES,
   WORKER_STATES,
@@ -176,6 +177,13 @@ export const EVENT_DATA = {
     reason: z.string().max(1_000),
     attempt: z.number().int().positive(),
     nextAt: z.number().optional(),
+    /** The host tries no more by itself: a person decides. The worker stays. */
+    blocked: z.boolean().optional(),
+  }),
+  "workspace.sync_decided": z.object({
+    choice: z.enum(SYNC_CHOICES),
+    reason: z.string().max(1_000).optional(),
+    by: actorSchema,
   }),
   "usage.recorded": usageSchema,
 } as const;

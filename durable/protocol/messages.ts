@@ -19,7 +19,7 @@ import {
 import { LIMITS } from "./limits.ts";
 import { reconcilerReport } from "./reconcile.ts";
 import { runtimeManifestSchema } from "./runtime-manifest.ts";
-import { FAILURE_REASONS, PROVIDERS, READINESS, VM_MODES } from "./vocabulary.ts";
+import { FAILURE_REASONS, PROVIDERS, READINESS, SYNC_CHOICES, VM_MODES } from "./vocabulary.ts";
 
 const id = z.string().max(100);
 const count = z.number().int().nonnegative();
@@ -137,6 +137,8 @@ export const fromHostData = z.discriminatedUnion("type", [
     attempt: z.number().int().positive(),
     /** Milliseconds until the next try, on the host's own clock. */
     retryInMs: count.optional(),
+    /** No more tries until a person decides. */
+    blocked: z.boolean().optional(),
   }),
 ]);
 export type FromHostData = z.infer<typeof fromHostData>;
@@ -171,6 +173,8 @@ export const toHostData = z.discriminatedUnion("type", [
   /** Save, then stop the container, then say `worker.status stopped`. */
   z.object({ type: z.literal("worker.stop"), reason: note }),
   z.object({ type: z.literal("sync.now") }),
+  /** What a person has decided about a workspace that cannot be saved. */
+  z.object({ type: z.literal("sync.decide"), choice: z.enum(SYNC_CHOICES) }),
   z.object({ type: z.literal("config_update"), config: z.record(z.string(), z.unknown()) }),
 ]);
 export type ToHostData = z.infer<typeof toHostData>;

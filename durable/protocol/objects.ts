@@ -21,7 +21,7 @@ import type {
 import type { SessionView } from "./session-view.ts";
 import type { Transcript } from "./transcript.ts";
 import type { PromptInput } from "./viewer.ts";
-import type { Provider, VmMode, WaitReason } from "./vocabulary.ts";
+import type { Provider, SyncChoice, VmMode, WaitReason } from "./vocabulary.ts";
 
 /** An expected refusal: goes back to whoever asked. `reason` decides the HTTP status (worker/errors.ts). */
 export type Rejection = { ok: false; reason: string; message: string; details?: unknown };
@@ -60,6 +60,7 @@ export interface SessionRpc {
   stop(input: StopInput, context: CommandContext): Promise<Result<{ state: "cancelling" | "finished" }>>;
   reply(reply: HumanLoopReply, context: CommandContext): Promise<Result<object>>;
   rename(title: string, context: CommandContext): Promise<Result<object>>;
+  decideSync(input: { choice: SyncChoice; reason?: string }, context: CommandContext): Promise<Result<object>>;
   remove(context: CommandContext): Promise<Result<object>>;
   view(): Promise<Result<{ view: SessionView; cursor: number }>>;
   /** The transcript up to now; `runId` keeps only that run's messages. */

@@ -27,7 +27,9 @@ export type WorkspaceView = {
   files?: number;
   bytes?: number;
   syncedAt?: number;
-  failure?: { reason: string; attempt: number; at: number; nextAt?: number };
+  failure?: { reason: string; attempt: number; at: number; nextAt?: number; blocked?: boolean };
+  /** Work that was not saved was given up; it lies on the host, set aside. Until the next snapshot. */
+  discarded?: { by: Actor; at: number; reason?: string };
 };
 
 export type PendingRequest = HumanLoopRequest & { runId: string; requestedAt: number };
@@ -148,6 +150,8 @@ function applyChange(view: SessionView, event: SessionEvent): SessionView {
     }
     case "workspace.sync_failed":
       return { ...view, workspace: { ...view.workspace, failure: { ...event.data, at: event.at } } };
+    case "workspace.sync_decided":
+      return { ...view, workspace: applySyncDecision(view.workspace, event) };
     case "usage.recorded":
       return { ...view, runs: updateRun(view.runs, event.runId, (run) => ({ ...run, usage: event.data })) };
     default:
@@ -156,6 +160,13 @@ function applyChange(view: SessionView, event: SessionEvent): SessionView {
 }
 
 type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>;
+
+/** What was given up is not there to be saved any more; the other choices are tries from now on. */
+function applySyncDecision({ failure, ...saved }: WorkspaceView, event: Of<"workspace.sync_decided">): WorkspaceView {
+  const { choice, by, reason } = event.data;
+  if (choice === "discard") return { ...saved, discarded: { by, at: event.at, reason } };
+  return failure ? { ...saved, failure: { ...failure, blocked: false, nextAt: event.at } } : saved;
+}
 
 function applyRunStatus(view: SessionView, event: Of<"run.status">): SessionView {
   const { conversationId } = event.data;

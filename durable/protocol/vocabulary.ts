@@ -51,6 +51,13 @@ export const WAIT_REASONS = [
 export type WaitReason = (typeof WAIT_REASONS)[number];
 
 /** cold: no container anywhere. stopped: container gone, its workspace saved and still warm on `hostId`. */
+/**
+ * What people decide when a workspace cannot be saved: one more try now, another series of tries, or to go on from the last
+ * snapshot without what was not saved (the host sets it aside).
+ */
+export const SYNC_CHOICES = ["retry", "extend", "discard"] as const;
+export type SyncChoice = (typeof SYNC_CHOICES)[number];
+
 export const WORKER_STATES = ["cold", "starting", "active", "stopping", "stopped"] as const;
 
 export const HOST_STATUSES = ["pending", "online", "draining", "offline", "disabled", "failed"] as const;

@@ -3,13 +3,17 @@ import type { Actor, HumanLoopReply } from "#protocol/events.ts";
 import type { FromHostData } from "#protocol/messages.ts";
 import type { CommitSnapshot, ForkStart } from "#protocol/objects.ts";
 import type { PromptInput } from "#protocol/viewer.ts";
-import type { Provider, VmMode } from "#protocol/vocabulary.ts";
+import type { Provider, SyncChoice, VmMode } from "#protocol/vocabulary.ts";
+
+/** What a person says about work that could not be saved. */
+export type SyncDecision = { choice: SyncChoice; reason?: string | undefined };
 
 export type SessionCommand =
   | { type: "create"; title: string; provider: Provider; vmMode: VmMode; fork?: ForkStart | undefined }
   | { type: "prompt"; runId: string; messageId: string; prompt: PromptInput }
   | { type: "stop"; runId?: string; clearQueue?: boolean; reason?: string }
   | { type: "reply"; reply: HumanLoopReply }
+  | ({ type: "decide_sync" } & SyncDecision)
   | { type: "rename"; title: string }
   | { type: "remove" }
   | { type: "lease_granted"; hostId: string; epoch: number; labels?: Record<string, string> }

@@ -65,6 +65,8 @@ export function staleSync(view: SessionView, now: number): string | undefined {
   if (!holdsLease(view)) return undefined;
   const { failure, syncedAt = 0 } = view.workspace;
   if (failure) {
+    // A person's turn: what would be asked for has been tried often enough.
+    if (failure.blocked) return undefined;
     if (failure.nextAt === undefined) return "sync_failed_without_next_try";
     return failure.nextAt < now - UNSAVED_MS ? "sync_retry_overdue" : undefined;
   }

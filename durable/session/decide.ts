@@ -10,6 +10,7 @@ import type { Asked, SessionCommand } from "./commands.ts";
 import { decideDeadline } from "./decide-deadline.ts";
 import { decideHostMessage } from "./decide-host-message.ts";
 import { decideReconcile } from "./decide-reconcile.ts";
+import { decideSync } from "./decide-sync.ts";
 import { parkForOthers, unpark } from "./parking.ts";
 import {
   begun,
@@ -46,6 +47,8 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
       return decideStop(view, command);
     case "reply":
       return decideReply(view, command, asked);
+    case "decide_sync":
+      return decideSync(view, command, asked);
     case "rename":
       return happened({ type: "session.updated", data: { title: command.title } });
     case "remove": {
@@ -106,6 +109,7 @@ const isFromPeople = (command: SessionCommand): boolean =>
   command.type === "prompt" ||
   command.type === "stop" ||
   command.type === "reply" ||
+  command.type === "decide_sync" ||
   command.type === "rename" ||
   command.type === "remove";
 

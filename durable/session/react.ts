@@ -63,6 +63,8 @@ export function react(before: SessionView, event: SessionEvent, after: SessionVi
       return [index({ kind: "snapshot", event })];
     case "usage.recorded":
       return [index({ kind: "run", id: event.runId ?? "" })];
+    case "workspace.sync_decided":
+      return [{ type: "send_host", message: { type: "sync.decide", choice: event.data.choice } }];
     case "workspace.sync_failed":
     case "message.delta":
     case "message.stop":

@@ -142,3 +142,10 @@ export function stopIdleWorker(view: SessionView, detail?: string): NewEvent[] {
     { type: "worker.status", data: { state: "stopping", hostId: view.worker.hostId, epoch: view.epoch, detail } },
   ];
 }
+
+/** What a stop of this run, or of any, has come to. */
+export function stopState(view: SessionView, runId: string | undefined): "cancelling" | "finished" {
+  return view.runs.some((run) => run.state === "cancelling" && (!runId || run.id === runId))
+    ? "cancelling"
+    : "finished";
+}

@@ -21,11 +21,11 @@ import type { FromViewer, PromptInput } from "#protocol/viewer.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
 import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } from "../shell/host-handshake.ts";
 import { guardSocket } from "../shell/socket-guard.ts";
-import type { SessionCommand } from "./commands.ts";
+import type { SessionCommand, SyncDecision } from "./commands.ts";
 import { hostNeeds } from "./host-inbox.ts";
 import { closeViewersOf, openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
 import { reconcileSession } from "./reconcile.ts";
-import { leaseRefusal } from "./run-steps.ts";
+import { leaseRefusal, stopState } from "./run-steps.ts";
 import { HOST_TAG, Session } from "./session.ts";
 import { onViewerFrame } from "./viewer-inbox.ts";
 
@@ -58,16 +58,16 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
 
   async stop(input: StopInput, context: CommandContext): Promise<Result<{ state: "cancelling" | "finished" }>> {
     const stopped = this.#session.once(context, { stop: input }, { type: "stop", ...input });
-    if (!stopped.ok) return stopped;
-    const { view } = this.#session;
-    const cancelling = view.runs.some((run) => run.state === "cancelling" && (!input.runId || run.id === input.runId));
-    return { ok: true, state: cancelling ? "cancelling" : "finished" };
+    return stopped.ok ? { ok: true, state: stopState(this.#session.view, input.runId) } : stopped;
   }
 
   async reply(reply: HumanLoopReply, context: CommandContext): Promise<Result<object>> {
     return this.#session.once(context, { reply }, { type: "reply", reply });
   }
 
+  async decideSync(input: SyncDecision, context: CommandContext): Promise<Result<object>> {
+    return this.#session.once(context, input, { type: "decide_sync", ...input });
+  }
   async rename(title: string, context: CommandContext): Promise<Result<object>> {
     return this.#session.once(context, { title }, { type: "rename", title });
   }

@@ -3,6 +3,7 @@
  * this host's to do at all. (prepare-workspace.ts has the other direction.)
  */
 import type { Assignment, FromHostData } from "#protocol/messages.ts";
+import type { SyncChoice } from "#protocol/vocabulary.ts";
 import { sessionPaths } from "../config.ts";
 import type { Logger } from "../logs.ts";
 import type { HostNeeds } from "../needs.ts";
@@ -48,6 +49,8 @@ export class SavedWorkspace {
         });
       },
       saved: ({ snapshotId }, upToDate) => {
+        // Given up while it was on its way.
+        if (!this.#isOurs()) return;
         const dirty = !upToDate || host.records.runs(sessionId).length > 0;
         host.records.setWorkspace(sessionId, { snapshotId, epoch, dirty });
       },
@@ -78,6 +81,20 @@ export class SavedWorkspace {
   /** Resolves when everything is in the store, or when the signal ended everything: look at the signal. */
   saved(): Promise<void> {
     return this.#isOurs() ? this.#loop.saved() : Promise.resolve();
+  }
+
+  /**
+   * A person's word on work that could not be saved. Discarded work stops being this lease's to save; whoever prepares the
+   * workspace next sets it aside (prepare-workspace.ts).
+   */
+  decide(choice: SyncChoice): void {
+    if (!this.#isOurs()) return;
+    if (choice === "retry") return this.#loop.request();
+    if (choice === "extend") return this.#loop.extend();
+    const { host, assignment, logger } = this.#needs;
+    logger.warn({ choice }, "a person has decided that unsaved work is given up; it will be set aside");
+    host.records.setWorkspace(assignment.sessionId, { snapshotId: undefined, epoch: 0, dirty: true });
+    this.#loop.giveUp();
   }
 
   #record(): WorkspaceRecord | undefined {

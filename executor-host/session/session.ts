@@ -172,6 +172,7 @@ export class Session {
       say: (answer) => this.#say(answer),
       config,
       requestSync: () => this.#workspace.request(),
+      decideSync: (choice) => this.#workspace.decide(choice),
       leaving: () => this.#leaving,
     });
     host.database.afterCommit(() => this.#kick());

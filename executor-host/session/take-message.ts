@@ -4,6 +4,7 @@
  */
 import { ProtocolViolation } from "#protocol/close-codes.ts";
 import { type FromHostData, type RunStart, type ToHostData, toHostData } from "#protocol/messages.ts";
+import type { SyncChoice } from "#protocol/vocabulary.ts";
 import type { Records } from "./records.ts";
 
 export type TakeNeeds = {
@@ -14,6 +15,7 @@ export type TakeNeeds = {
   say(message: FromHostData): void;
   config(update: Record<string, unknown>): void;
   requestSync(): void;
+  decideSync(choice: SyncChoice): void;
   /** This host wants to be rid of the session, whatever the session wants. */
   leaving(): boolean;
 };
@@ -43,6 +45,9 @@ function apply(message: ToHostData, needs: TakeNeeds): void {
       break;
     case "sync.now":
       needs.afterCommit(() => needs.requestSync());
+      break;
+    case "sync.decide":
+      needs.afterCommit(() => needs.decideSync(message.choice));
       break;
     case "config_update":
       needs.afterCommit(() => needs.config(message.config));

@@ -65,6 +65,7 @@ function address(path: string): string {
       credentialId: ids.credential,
       requestId: ids.request,
       hash: "a".repeat(64),
+      choice: "retry",
     }[id];
     if (!value) throw new Error(`say in this test which id ":${name}" of ${path} is`);
     return value;

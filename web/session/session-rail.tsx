@@ -13,6 +13,7 @@ export function SessionRail({ session }: { session: SessionState }) {
       </Section>
       <Section title="Workspace">
         <WorkspaceStatus
+          sessionId={session.view.id}
           worker={session.view.worker}
           workspace={session.view.workspace}
           running={activeRun(session.view) !== undefined}

@@ -8,6 +8,7 @@ import { byteSize, clockTime, plural } from "../format.ts";
 import { useHosts } from "../hosts/host-queries.ts";
 import { RelativeTime } from "../ui/relative-time.tsx";
 import { type DotTone, StatusDot } from "../ui/status-dot.tsx";
+import { BlockedWorkspace } from "./blocked-workspace.tsx";
 
 const WORKER_TEXT: Readonly<Record<WorkerView["state"], string>> = {
   cold: "Not started",
@@ -25,15 +26,27 @@ const WORKER_TONE: Readonly<Record<WorkerView["state"], DotTone>> = {
 };
 const AWAY: readonly HostStatus[] = ["offline", "disabled", "failed"];
 
-type Props = { worker: WorkerView; workspace: WorkspaceView; running: boolean; hostConnected: boolean };
+type Props = {
+  sessionId: string;
+  worker: WorkerView;
+  workspace: WorkspaceView;
+  running: boolean;
+  hostConnected: boolean;
+};
 
-export const WorkspaceStatus = memo(function WorkspaceStatus({ worker, workspace, running, hostConnected }: Props) {
+export const WorkspaceStatus = memo(function WorkspaceStatus({
+  sessionId,
+  worker,
+  workspace,
+  running,
+  hostConnected,
+}: Props) {
   const { data: hosts } = useHosts();
   const hostId = worker.state === "cold" ? undefined : worker.hostId;
   const host = hosts?.find((each) => each.id === hostId);
   return (
     <div className="flex flex-col gap-2.5 text-sm">
-      <Saved workspace={workspace} />
+      <Saved sessionId={sessionId} workspace={workspace} />
       <p className="flex items-center gap-2.5">
         <StatusDot tone={WORKER_TONE[worker.state]} className="mx-[3px]" />
         <span className="min-w-0">
@@ -47,7 +60,8 @@ export const WorkspaceStatus = memo(function WorkspaceStatus({ worker, workspace
   );
 });
 
-function Saved({ workspace: { snapshotId, syncedAt, files, bytes, failure } }: { workspace: WorkspaceView }) {
+function Saved({ sessionId, workspace }: { sessionId: string; workspace: WorkspaceView }) {
+  const { snapshotId, syncedAt, files, bytes, failure, discarded } = workspace;
   if (failure) {
     return (
       <div className="flex items-start gap-2.5 text-warn" role="status">
@@ -57,9 +71,10 @@ function Saved({ workspace: { snapshotId, syncedAt, files, bytes, failure } }: {
           <span className="block break-words text-ink">{failure.reason}</span>
           <span className="block text-xs">
             Attempt {failure.attempt}
-            {failure.nextAt ? `, retrying at ${clockTime(failure.nextAt)}` : ""}
+            {failure.nextAt && !failure.blocked ? `, retrying at ${clockTime(failure.nextAt)}` : ""}
             {syncedAt ? `. Last saved at ${clockTime(syncedAt)}` : ". Nothing has been saved yet"}
           </span>
+          {failure.blocked && <BlockedWorkspace sessionId={sessionId} />}
         </span>
       </div>
     );
@@ -80,6 +95,12 @@ function Saved({ workspace: { snapshotId, syncedAt, files, bytes, failure } }: {
           {plural(files ?? 0, "file")}
           {bytes !== undefined ? `, ${byteSize(bytes)}` : ""}
         </span>
+        {discarded && (
+          <span className="block text-ink-soft text-xs">
+            {discarded.by.name} gave up what was not saved at {clockTime(discarded.at)}
+            {discarded.reason ? `: ${discarded.reason}` : ""}. The host keeps it aside.
+          </span>
+        )}
       </span>
     </p>
   );

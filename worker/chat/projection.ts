@@ -60,6 +60,7 @@ export class ChatProjection {
       case "worker.status":
       case "workspace.synced":
       case "workspace.sync_failed":
+      case "workspace.sync_decided":
         return [];
       default:
         return event satisfies never;

@@ -45,6 +45,43 @@ test("[S-16] a worker that could not be saved stays, visibly, and takes work aga
   expect(script.sentToHost()).toMatchObject([{ type: "run.start" }]);
 });
 
+const SAVE_BLOCKED = { type: "sync.failed", reason: "the store answers 503", attempt: 12, blocked: true } as const;
+
+test("[S-42] a blocked workspace waits for a person, who may ask for more tries", () => {
+  const script = idleSession();
+  script.host({ type: "sync.failed", reason: "the store answers 503", attempt: 1, retryInMs: 1_000 });
+  expect(script.try({ type: "decide_sync", choice: "discard", reason: "old" })).toMatchObject({
+    reason: "still_trying",
+  });
+  script.host(SAVE_BLOCKED);
+  expect(script.view.workspace.failure).toMatchObject({ blocked: true, attempt: 12 });
+  for (const choice of ["retry", "extend"] as const) {
+    script.effects = [];
+    script.do({ type: "decide_sync", choice });
+    expect(script.sentToHost()).toEqual([{ type: "sync.decide", choice }]);
+    expect(script.view.workspace.failure).toMatchObject({ blocked: false, nextAt: script.now });
+    script.host(SAVE_BLOCKED);
+  }
+  script.do(commit(script.view.epoch));
+  expect(script.view.workspace.failure).toBeUndefined();
+  expect(script.try({ type: "decide_sync", choice: "retry" })).toMatchObject({ reason: "nothing_to_decide" });
+});
+
+test("[S-42] unsaved work is given up with a reason, by name, never under a run; then the worker stops", () => {
+  const script = idleSession();
+  script.host(SAVE_BLOCKED);
+  expect(script.try({ type: "decide_sync", choice: "discard" })).toMatchObject({ reason: "reason_missing" });
+  script.do({ type: "decide_sync", choice: "discard", reason: "only caches" });
+  expect(script.view.workspace).toMatchObject({
+    discarded: { reason: "only caches", by: { name: expect.any(String) } },
+  });
+  expect(script.view.workspace.failure).toBeUndefined();
+  expect(script.sentToHost().map(({ type }) => type)).toEqual(["sync.decide", "worker.stop"]);
+  const { script: busy } = SessionScript.withRun("running");
+  busy.host(SAVE_BLOCKED);
+  expect(busy.try({ type: "decide_sync", choice: "discard", reason: "x" })).toMatchObject({ reason: "run_active" });
+});
+
 test("[S-16] a prompt to a stopping worker waits for the end of the stop and then asks the fleet for the warm host", () => {
   const script = idleSession();
   script.deadline(deadlineName.idle);

@@ -189,6 +189,53 @@ describe("the sync loop", () => {
     end.abort();
   });
 
+  test("[R-3.2] after a bounded number of failures it waits for a person: retry, extend, or give up", async () => {
+    const clock = new HeldClock();
+    const reports: { attempt: number; blocked?: boolean }[] = [];
+    // A blocked loop sets no timer that the clock could notice: the report is what is waited for.
+    let heard = () => {};
+    const reported = (count: number) =>
+      new Promise<void>((resolve) => {
+        heard = () => reports.length >= count && resolve();
+        heard();
+      });
+    const end = new AbortController();
+    let syncs = 0;
+    const loop = new SyncLoop({
+      clock,
+      logger: silentLogger,
+      signal: end.signal,
+      sync: async () => {
+        syncs++;
+        throw new Error("away");
+      },
+      saved: () => {},
+      failed: ({ attempt, blocked }) => {
+        reports.push({ attempt, ...(blocked ? { blocked } : {}) });
+        heard();
+      },
+    });
+    const waits = loop.saved();
+    for (let i = 1; i < 12; i++) {
+      await clock.until(() => reports.length === i && clock.pending().length > 0);
+      clock.advance(60_000);
+    }
+    await reported(12);
+    expect(reports.at(-1)).toEqual({ attempt: 12, blocked: true });
+    expect(clock.pending()).toEqual([]);
+    loop.request();
+    await reported(13);
+    expect(reports.at(-1)).toEqual({ attempt: 13, blocked: true });
+    loop.extend();
+    await reported(14);
+    expect(reports.at(-1)).toEqual({ attempt: 1 });
+    const before = syncs;
+    loop.giveUp();
+    await waits;
+    expect(syncs).toBe(before);
+    end.abort();
+  });
+
   test("whoever waits is let go when the lease ends", async () => {
     const end = new AbortController();
     const never = new Promise<never>(() => {});

@@ -54,6 +54,28 @@ describe("the sync gate [R-3.2]", () => {
     expect(under.host.status()).toMatchObject({ sessions: [], outbox: { bytes: expect.any(Number) } });
   });
 
+  test("work that a person gives up stops the worker, and is set aside when the session comes back", async () => {
+    const clock = new HeldClock();
+    const { data } = await idleSession({ clock });
+    const { workspace, kept } = sessionPaths(under.paths, SESSION);
+    writeFileSync(join(workspace, "unsaved"), "x");
+    under.sync = async () => {
+      throw new StoreError("store_unreachable", "away", true);
+    };
+    data.send({ type: "worker.stop", reason: "idle" });
+    await data.messages.next(({ type }) => type === "sync.failed");
+    data.send({ type: "sync.decide", choice: "discard" });
+    await data.messages.next((m) => m.type === "worker.status" && m.state === "stopped");
+    await under.plane.control.messages.next(({ type }) => type === "lease.release");
+    expect(existsSync(join(workspace, "unsaved"))).toBe(true);
+    data.forget();
+    await under.lease(2);
+    await under.run({ snapshotId: "b".repeat(64) });
+    expect(existsSync(join(workspace, "unsaved"))).toBe(false);
+    const aside = readdirSync(kept).find((name) => !name.endsWith(".sync"))!;
+    expect(existsSync(join(kept, aside, "unsaved"))).toBe(true);
+  });
+
   test("a sync that fails keeps the worker, is reported and tried again after 1, 2, 4 s", async () => {
     const clock = new HeldClock();
     const { data } = await idleSession({ clock });
