@@ -1,4 +1,4 @@
-/** What a run does, from its id and attempt: the same wherever and whenever it is carried out. */
+/** What a run does, from its id, attempt and part: the same wherever and whenever it is carried out. */
 import type { RunEvent } from "#protocol/events.ts";
 import type { RunStart } from "#protocol/messages.ts";
 import { Random } from "./random.ts";
@@ -16,7 +16,8 @@ export type Act =
 const known = new Map<string, Act[]>();
 
 export function scriptOf(seed: string | number, run: RunStart): Act[] {
-  const key = `${seed}/${run.runId}/${run.attempt}`;
+  // A part that goes on after parking has a script of its own, as its provider goes on where it was.
+  const key = `${seed}/${run.runId}/${run.attempt}/${run.part ?? 0}`;
   let script = known.get(key);
   if (!script) {
     if (known.size > 1_000) known.clear();
@@ -71,7 +72,7 @@ function speech(random: Random, run: RunStart, index: number): RunEvent[] {
 }
 
 function ask(random: Random, run: RunStart, index: number, afterMs: number): Act {
-  const requestId = `req_${run.runId.slice(4)}-${run.attempt}-${index}`;
+  const requestId = `req_${run.runId.slice(4)}-${run.attempt}-${run.part ?? 0}-${index}`;
   const kind = random.pick(["permission", "question"] as const);
   const data = { requestId, kind, title: "May I?", detail: {}, options: [], multiple: false };
   return { do: "ask", afterMs, requestId, event: { type: "human_loop.requested", data } };
