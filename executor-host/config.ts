@@ -4,6 +4,7 @@
  *   <state>/host.json        who this host is (no secret)
  *   <state>/host-key.json    its private key, mode 0600; host-encryption-key.json the one that credentials are sealed to
  *   <state>/settings.json    optional; what the operator set, same names as [settingsSchema]
+ *   <state>/local-credentials.json   optional; which of the operator's own credentials are used: places, no values
  *   <state>/host.db          outboxes, leases, runs
  *   <state>/daemon.json      the running daemon: pid and start time   (daemon-lock.ts)
  *   <state>/daemon.sock      its local API: status, drain             (local-api.ts)
@@ -78,6 +79,7 @@ export function statePaths(stateDir: string) {
     key: join(root, "host-key.json"),
     encryptionKey: join(root, "host-encryption-key.json"),
     settings: join(root, "settings.json"),
+    localCredentials: join(root, "local-credentials.json"),
     database: join(root, "host.db"),
     daemon: join(root, "daemon.json"),
     daemonSocket: join(root, "daemon.sock"),

@@ -25,7 +25,7 @@ export async function providerReadiness(
         state: "environment_not_ready",
         version: cli.version,
         reason: upstream.message,
-        fix: SET,
+        fix: upstream.fix ?? SET,
       };
     } else {
       providers[provider] = { state: "ready", version: cli.version };

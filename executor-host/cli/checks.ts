@@ -13,6 +13,7 @@ import { readHostKey } from "../host-key.ts";
 import { type Connection, ControlRefused, connectHost } from "../identity.ts";
 import { createOutboxTables, outboxBacklog } from "../link/outbox.ts";
 import { runningDaemon } from "../local-api.ts";
+import { ownKeys } from "../local-credentials/read.ts";
 import { providerReadiness } from "../providers.ts";
 
 export type CheckResult = { name: string; result: "ok" | "warn" | "fail"; detail: string; fix?: string };
@@ -68,7 +69,7 @@ export async function checkImage(settings: Settings, log: (line: string) => void
 }
 
 export async function checkToolkit(paths: StatePaths, env: Environment): Promise<CheckResult[]> {
-  const providers = await providerReadiness(paths, upstreamsFrom(env));
+  const providers = await providerReadiness(paths, upstreamsFrom(env, [], ownKeys(paths, env, Date.now())));
   return Object.entries(providers).map(([provider, { state, version, reason, fix }]) => ({
     name: `provider ${provider}`,
     result: state === "ready" ? "ok" : "warn",

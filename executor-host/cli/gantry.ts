@@ -67,6 +67,27 @@ function program(): Command {
     .action(async (names: string[], options: AskOptions) =>
       (await import("./toolkit.ts")).toolkitInstallCommand(names.map(cliProvider), options),
     );
+  const credentials = host
+    .command("credentials")
+    .description("what the agent CLIs on this machine sign in with, and which of it this host uses")
+    .option("--json")
+    .option("--yes", "use everything that can be used")
+    .addOption(state())
+    .action(async (options: AskOptions & { yes?: true }) =>
+      (await import("./credentials.ts")).credentialsCommand(options),
+    );
+  credentials
+    .command("use <name>")
+    .description("let this host use it; the value stays where it is")
+    .action(async (name: string, _options, command: Command) =>
+      (await import("./credentials.ts")).useCredentialCommand(name, command.optsWithGlobals()),
+    );
+  credentials
+    .command("forget <name>")
+    .description("do not use it any more")
+    .action(async (name: string, _options, command: Command) =>
+      (await import("./credentials.ts")).forgetCredentialCommand(name, command.optsWithGlobals()),
+    );
   return gantry;
 }
 

@@ -1,6 +1,7 @@
 /**
  * From what was delivered and the operator's settings to the table of model providers that the egress proxy may reach,
- * each with what proves to it who pays. For each vendor: a delivered credential, else the operator's own key, else none.
+ * each with what proves to it who pays. For each: a delivered credential, else what the operator told this host to use
+ * (`gantry host credentials`), else a key in the daemon's environment, else none.
  * A key lives in a closure: it is in no field, so that logging, inspecting or serialising the table cannot
  * show it.
  */
@@ -30,6 +31,8 @@ export type UnreadyUpstream = {
   readonly reason: "auth_missing" | "misconfigured";
   /** For people: what to set. Holds no value of any setting. */
   readonly message: string;
+  /** Where it is not the usual one. */
+  readonly fix?: string;
 };
 export type Upstream = ReadyUpstream | UnreadyUpstream;
 
@@ -38,6 +41,16 @@ export type UpstreamTable = ReadonlyMap<string, Upstream>;
 
 /** Names and values as in an environment: the daemon's own. */
 export type Settings = Readonly<Record<string, string | undefined>>;
+
+/** Something that the operator chose by hand: when it does not work, nothing silently takes its place. */
+export type OwnKey = {
+  readonly vendor: Vendor;
+  /** The only ones that it is for; left out: every provider of the vendor. */
+  readonly providers?: readonly string[];
+} & (
+  | { readonly state: "ready"; readonly headers: () => Record<string, string>; readonly defaultBase?: string }
+  | { readonly state: "unready"; readonly message: string; readonly fix: string }
+);
 
 type Key = { variable: string; header: (key: string) => Record<string, string> };
 type Source = {
@@ -81,11 +94,18 @@ const sources: Readonly<Record<string, Source>> = {
 };
 
 /** Pure; never throws: what is wrong with one provider is said by that provider's row. */
-export function upstreamsFrom(settings: Settings, delivered: readonly DeliveredCredential[] = []): UpstreamTable {
+export function upstreamsFrom(
+  settings: Settings,
+  delivered: readonly DeliveredCredential[] = [],
+  chosen: readonly OwnKey[] = [],
+): UpstreamTable {
   return new Map(
     Object.entries(sources).map(([name, source]) => {
       const credential = delivered.find(({ kind }) => source.kinds.includes(kind));
-      return [name, upstreamFrom(source, settings, credential)];
+      const own = chosen.find(({ vendor, providers }) => {
+        return vendor === source.vendor && (providers === undefined || providers.includes(name));
+      });
+      return [name, upstreamFrom(source, settings, credential, own)];
     }),
   );
 }
@@ -102,9 +122,15 @@ export function withKinds(table: UpstreamTable, kinds: readonly CredentialKind[]
   );
 }
 
-function upstreamFrom(source: Source, settings: Settings, delivered: DeliveredCredential | undefined): Upstream {
+function upstreamFrom(
+  source: Source,
+  settings: Settings,
+  delivered: DeliveredCredential | undefined,
+  chosen: OwnKey | undefined,
+): Upstream {
   const { vendor, baseVariable } = source;
-  const own = parseBase(settings[baseVariable]?.trim() || source.defaultBase);
+  const elsewhere = delivered === undefined && chosen?.state === "ready" ? chosen.defaultBase : undefined;
+  const own = parseBase(settings[baseVariable]?.trim() || (elsewhere ?? source.defaultBase));
   const baseUrl = delivered?.baseUrl === undefined ? own : parseBase(delivered.baseUrl);
   if (!baseUrl) {
     const message = `${baseVariable} has to be an http or https URL without user, password, query and fragment.`;
@@ -114,6 +140,8 @@ function upstreamFrom(source: Source, settings: Settings, delivered: DeliveredCr
     const publicOnly = delivered.baseUrl !== undefined && baseUrl.origin !== own?.origin;
     return ready(vendor, baseUrl, source.keys[0].header(delivered.value), { credentialId: delivered.id, publicOnly });
   }
+  if (chosen?.state === "ready") return ready(vendor, baseUrl, chosen.headers());
+  if (chosen) return { state: "unready", vendor, reason: "auth_missing", message: chosen.message, fix: chosen.fix };
   const key = source.keys.find(({ variable }) => settings[variable]?.trim());
   const value = key && settings[key.variable]?.trim();
   if (key && value) {

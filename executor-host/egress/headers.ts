@@ -19,7 +19,7 @@ const identity = new Set(["authorization", "x-api-key", "api-key", "x-goog-api-k
 
 const routing = new Set(["host", "expect", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]);
 
-/** The headers for the provider: the worker's without identity, then the key. */
+/** The headers for the provider: the worker's without identity, then the key. What either says of betas counts. */
 export function upstreamHeaders(
   received: IncomingHttpHeaders,
   keyHeaders: Readonly<Record<string, string>>,
@@ -28,7 +28,9 @@ export function upstreamHeaders(
   const kept = Object.entries(received).filter(
     ([name]) => !hopByHop.has(name) && !identity.has(name) && !routing.has(name) && !named.has(name),
   );
-  return { ...(Object.fromEntries(kept) as Record<string, string | string[]>), ...keyHeaders };
+  const passed = Object.fromEntries(kept) as Record<string, string | string[]>;
+  const beta = [passed["anthropic-beta"] ?? [], keyHeaders["anthropic-beta"] ?? []].flat().join(",");
+  return { ...passed, ...keyHeaders, ...(beta ? { "anthropic-beta": beta } : {}) };
 }
 
 /** The headers for the worker. Cookies would be a session at the provider, which is the host's. */

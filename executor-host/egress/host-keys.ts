@@ -3,11 +3,12 @@ import type { CredentialKind } from "#protocol/vocabulary.ts";
 import type { Clock } from "../clock.ts";
 import { type Environment, type StatePaths, sessionPaths } from "../config.ts";
 import { workerUser } from "../container/container-spec.ts";
+import { ownKeys } from "../local-credentials/read.ts";
 import type { Logger } from "../logs.ts";
 import type { HostNeeds } from "../needs.ts";
 import { networkPolicyFrom } from "../network-policy.ts";
 import { type ControlCredentials, type ControlCredentialsNeeds, controlCredentials } from "./control-credentials.ts";
-import { type UpstreamTable, upstreamsFrom, withKinds } from "./credentials.ts";
+import { type OwnKey, type UpstreamTable, upstreamsFrom, withKinds } from "./credentials.ts";
 import type { NetworkPolicy } from "./policy.ts";
 import { startEgressProxy } from "./proxy.ts";
 import { SessionKeys } from "./session-keys.ts";
@@ -42,7 +43,7 @@ export class HostKeys {
   /** For readiness: what is known now. What the control plane has is asked for meanwhile, and a change is told. */
   upstreams(): UpstreamTable {
     if (this.#needs.clock.now() - this.#kindsAskedAt >= KINDS_EVERY_MS) void this.#askKinds();
-    return withKinds(upstreamsFrom(this.#needs.env), this.#kinds);
+    return withKinds(upstreamsFrom(this.#needs.env, [], this.#own()), this.#kinds);
   }
 
   /** Live sessions ask anew before their next request. */
@@ -59,6 +60,7 @@ export class HostKeys {
     const keys = new SessionKeys({
       deliver: (used) => this.#control.deliver({ sessionId, epoch }, used),
       settings: env,
+      own: () => this.#own(),
       operatorPolicy: this.#operatorPolicy,
       now: () => clock.now(),
       logger: log.child({ sessionId }),
@@ -80,6 +82,11 @@ export class HostKeys {
       await keys.close();
     };
     return { dir, close };
+  }
+
+  #own(): OwnKey[] {
+    const { paths, env, clock } = this.#needs;
+    return ownKeys(paths, env, clock.now());
   }
 
   async #askKinds(): Promise<void> {

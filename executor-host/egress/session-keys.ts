@@ -6,7 +6,7 @@
 import type { Logger } from "../logs.ts";
 import type { Delivery } from "./control-credentials.ts";
 import { DeliveryRefused } from "./control-credentials.ts";
-import { type Settings, type UpstreamTable, upstreamsFrom } from "./credentials.ts";
+import { type OwnKey, type Settings, type UpstreamTable, upstreamsFrom } from "./credentials.ts";
 import { type NetworkPolicy, narrowed } from "./policy.ts";
 
 /** How long a delivery counts without asking again. */
@@ -20,6 +20,8 @@ export type SessionKeysNeeds = {
   deliver(used: readonly string[]): Promise<Delivery>;
   /** The operator's own keys and addresses: what counts where nothing was delivered. */
   settings: Settings;
+  /** What the operator told this host to use, read anew at each request. */
+  own?: () => readonly OwnKey[];
   /** The operator's own policy, when there is one: for a session without app, and the most that an app gets. */
   operatorPolicy: NetworkPolicy | undefined;
   now(): number;
@@ -28,7 +30,7 @@ export type SessionKeysNeeds = {
 
 export class SessionKeys {
   readonly #needs: SessionKeysNeeds;
-  #upstreams: UpstreamTable;
+  #upstreams: () => UpstreamTable;
   #policy: NetworkPolicy;
   #deliveredAt: number | undefined;
   #stale = true;
@@ -39,7 +41,7 @@ export class SessionKeys {
 
   constructor(needs: SessionKeysNeeds) {
     this.#needs = needs;
-    this.#upstreams = upstreamsFrom(needs.settings);
+    this.#upstreams = () => upstreamsFrom(needs.settings);
     this.#policy = { mode: "none" };
   }
 
@@ -48,7 +50,7 @@ export class SessionKeys {
   }
 
   upstreams(): UpstreamTable {
-    return this.#upstreams;
+    return this.#upstreams();
   }
 
   /** Somebody said that it changed: the next request asks first. */
@@ -91,7 +93,8 @@ export class SessionKeys {
       for (const id of used) this.#used.delete(id);
       const { operatorPolicy = policy ? { mode: "open" } : { mode: "providers" } } = this.#needs;
       this.#policy = policy ? narrowed(policy, operatorPolicy) : operatorPolicy;
-      this.#upstreams = upstreamsFrom(this.#needs.settings, credentials);
+      const { settings, own = () => [] } = this.#needs;
+      this.#upstreams = () => upstreamsFrom(settings, credentials, own());
       this.#deliveredAt = this.#needs.now();
     } catch (error) {
       this.#needs.logger.warn(
@@ -109,6 +112,6 @@ export class SessionKeys {
   #forget(): void {
     this.#deliveredAt = undefined;
     this.#policy = { mode: "none" };
-    this.#upstreams = upstreamsFrom({});
+    this.#upstreams = () => upstreamsFrom({});
   }
 }
