@@ -70,7 +70,8 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
     }
     case "lease_lost": {
       if (command.epoch < view.epoch || (command.epoch === view.epoch && !holdsLease(view))) return happened();
-      if (command.unlessBegun && begun(view)) return happened();
+      // Under a lease that was not heard of yet nothing can have begun.
+      if (command.unlessBegun && command.epoch === view.epoch && begun(view)) return happened();
       return happened(...loseHost(view, command, asked.now));
     }
     case "yield_worker":

@@ -151,3 +151,13 @@ test("[S-22] an idle worker makes room when it is asked; a busy one, and one und
   const { script: busy } = SessionScript.withRun("running");
   expect(busy.do({ type: "yield_worker", epoch: busy.view.epoch })).toEqual([]);
 });
+
+test("[F-20] a host that went away before its session heard of the lease: the run asks for another", () => {
+  const script = SessionScript.created();
+  const runId = script.prompt("work");
+  script.effects = [];
+  script.do({ type: "lease_lost", epoch: 1, reason: "away", unlessBegun: true });
+  expect(script.took("ask_fleet")).toMatchObject([{ request: { runId, lastEpoch: 1 } }]);
+  // The grant that was on its way comes too late.
+  expect(script.try({ type: "lease_granted", hostId: HOST_ID, epoch: 1 })).toMatchObject({ reason: "stale_epoch" });
+});
