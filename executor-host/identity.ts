@@ -1,5 +1,5 @@
 /** The two calls by which a host makes itself known: join once, connect whenever it needs a token. */
-import type { z } from "zod";
+import { z } from "zod";
 import type { EncryptionKey } from "#protocol/credentials.ts";
 import { connectAnswer, errorBody, joinAnswer } from "#protocol/http.ts";
 import type { HostIdentity } from "./config.ts";
@@ -42,8 +42,8 @@ export async function joinHost(
 }
 
 /**
- * Gets a token and where to dial. When the machine's clock is wrong enough for the assertion to be refused, the server's
- * `Date` is used for a second try: a host with a wrong clock is a healthy host.
+ * Gets a token and where to dial. When the machine's clock is wrong enough for the assertion to be refused, the time that
+ * the refusal tells is used for a second try: a host with a wrong clock is a healthy host.
  * @throws ControlRefused, or fetch's TypeError when nothing answers
  */
 export async function connectHost(
@@ -59,13 +59,21 @@ export async function connectHost(
     });
   const response = await attempt(needs.now());
   if (response.status === 401) {
-    const serverNow = Date.parse(response.headers.get("date") ?? "");
+    const serverNow = await serverTime(response.clone());
     if (Math.abs(serverNow - needs.now()) > MIN_SKEW_MS) {
       await response.body?.cancel();
       return await answer(await attempt(serverNow), connectAnswer);
     }
   }
   return await answer(response, connectAnswer);
+}
+
+const refusedAt = z.object({ details: z.object({ nowMs: z.number() }) });
+
+/** A refusal says what time it is; `Date` is for one that something in between has answered. NaN when neither tells. */
+async function serverTime(response: Response): Promise<number> {
+  const refusal = refusedAt.safeParse(await response.json().catch(() => undefined));
+  return refusal.success ? refusal.data.details.nowMs : Date.parse(response.headers.get("date") ?? "");
 }
 
 function post(fetcher: typeof fetch, url: string, body: unknown): Promise<Response> {

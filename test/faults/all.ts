@@ -1,14 +1,18 @@
 /** Every fault there is, cheap ones first. */
+import { alarms } from "./alarms.ts";
 import { cancelOrders } from "./cancel-orders.ts";
+import { diskFull } from "./disk-full.ts";
 import { evicted } from "./evicted.ts";
 import type { Fault } from "./fault.ts";
 import { framesDisturbed } from "./frames-disturbed.ts";
 import { containerKilled, daemonKilled, workerdKilled } from "./killed-processes.ts";
 import { poisonFrames } from "./poison-frames.ts";
 import { poisonRun } from "./poison-run.ts";
+import { slowReader } from "./slow-reader.ts";
 import { staleHost } from "./stale-host.ts";
 import { twoHosts } from "./two-hosts.ts";
 import { viewerCut } from "./viewer-cut.ts";
+import { wrongClock } from "./wrong-clock.ts";
 
 export const FAULTS: readonly Fault[] = [
   framesDisturbed,
@@ -19,6 +23,10 @@ export const FAULTS: readonly Fault[] = [
   poisonRun,
   evicted,
   viewerCut,
+  slowReader,
+  alarms,
+  wrongClock,
+  diskFull,
   workerdKilled,
   daemonKilled,
   containerKilled,

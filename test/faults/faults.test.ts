@@ -5,7 +5,7 @@ import { runFault } from "./fault.ts";
 
 const here = FAULTS.filter(({ needs, trials }) => needs === undefined && trials.short > 0);
 
-test.each(here)("$name", { timeout: 90_000 }, async (fault) => {
+test.each(here)("$name", { timeout: 180_000 }, async (fault) => {
   const { violations, trials } = await runFault(fault, { form: "short", seed: "short" });
   expect(violations).toEqual([]);
   expect(trials).toBeGreaterThan(0);

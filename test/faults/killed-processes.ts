@@ -1,18 +1,13 @@
 /** Parts of a whole Gantry are killed in the middle of a run: `npm start` with its host and its containers. */
 import { execFileSync } from "node:child_process";
 import { performance } from "node:perf_hooks";
-import { setTimeout as delay } from "node:timers/promises";
-import { WebSocket } from "ws";
-import type { SessionEvent } from "#protocol/events.ts";
-import type { ToViewer } from "#protocol/viewer.ts";
 import { ensureBaseImage } from "../support/docker-image.ts";
 import { Gantry } from "../support/gantry.ts";
-import { within } from "../support/scripted-host.ts";
 import type { Fault, Stage, Trial } from "./fault.ts";
+import { Follower } from "./follower.ts";
 
 const DELTAS = 100;
 const EVERY_MS = 15;
-const PATIENCE_MS = 90_000;
 
 /** What is killed, and how the run has to end. */
 type Victim = { kill(gantry: Gantry, sessionId: string): void; outcome: "succeeded" | "failed container_failed" };
@@ -67,7 +62,7 @@ function killed(name: string, victim: Victim, how: string): Fault {
             body,
           });
           sessionId = run.sessionId;
-          const viewer = new Follower(gantry, run.sessionId, run.runId);
+          const viewer = new Follower(() => gantry.started, run);
           try {
             return await killAt(gantry, victim, viewer, random.int(1, DELTAS - 10));
           } finally {
@@ -103,77 +98,6 @@ async function killAt(gantry: Gantry, victim: Victim, viewer: Follower, position
     if (again.text !== "Still here.") violations.push(`the next run said "${again.text}" (${again.outcome})`);
   }
   return { violations, recoveryMs, figures: { position } };
-}
-
-/** A viewer that comes back with its cursor whenever it is cut, and counts what one run said. */
-class Follower {
-  readonly sessionId: string;
-  readonly runId: string;
-  readonly said: number[] = [];
-  readonly flaws: string[] = [];
-  ended: string | undefined;
-  lastAt = 0;
-  readonly #gantry: Gantry;
-  #cursor = 0;
-  #stopped = false;
-  #socket: WebSocket | undefined;
-  #watchers: (() => void)[] = [];
-
-  constructor(gantry: Gantry, sessionId: string, runId: string) {
-    this.#gantry = gantry;
-    this.sessionId = sessionId;
-    this.runId = runId;
-    this.#connect();
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    this.#socket?.terminate();
-  }
-
-  async until(what: string, holds: () => boolean): Promise<void> {
-    const there = new Promise<void>((resolve) => {
-      const look = () => holds() && resolve();
-      this.#watchers.push(look);
-      look();
-    });
-    await within(there, () => `${what}; ${this.said.length} deltas, it ended ${this.ended}`, PATIENCE_MS);
-  }
-
-  #connect(): void {
-    if (this.#stopped) return;
-    const { url, serviceToken } = this.#gantry.started;
-    const socket = new WebSocket(
-      `${url.replace(/^http/, "ws")}/api/sessions/${this.sessionId}/socket?cursor=${this.#cursor}`,
-      { headers: { authorization: `Bearer ${serviceToken}` } },
-    );
-    this.#socket = socket;
-    socket.on("message", (data) => this.#arrived(JSON.parse(data.toString()) as ToViewer));
-    socket.on("error", () => undefined);
-    socket.once("close", () => void delay(20).then(() => this.#connect()));
-  }
-
-  #arrived(frame: ToViewer): void {
-    // A session that became long says all in one; this viewer begins after what it has folded.
-    if (frame.type === "snapshot") this.#cursor = frame.cursor;
-    if (frame.type === "events") for (const event of frame.events) this.#take(event);
-    for (const look of this.#watchers) look();
-  }
-
-  #take(event: SessionEvent): void {
-    const first = (event as { from?: number }).from ?? event.seq;
-    if (this.#cursor > 0 && first !== this.#cursor + 1) this.flaws.push(`event ${first} follows ${this.#cursor}`);
-    this.#cursor = event.seq;
-    if (event.runId !== this.runId) return;
-    this.lastAt = performance.now();
-    if (event.type === "message.delta") {
-      for (const chunk of event.data.chunks)
-        if (chunk.type === "text-delta") this.said.push(...[...chunk.delta.matchAll(/\d+/g)].map(([n]) => Number(n)));
-    } else if (event.type === "run.finished") {
-      if (this.ended !== undefined) this.flaws.push("it ended twice");
-      this.ended = [event.data.outcome, event.data.reason].filter(Boolean).join(" ");
-    }
-  }
 }
 
 function containerOf(sessionId: string): string {

@@ -4,10 +4,11 @@ import type { Assignment, FromHostData, RunStart } from "#protocol/messages.ts";
 import { startTestControlPlane, type TestControlPlane } from "../support/control-plane.ts";
 import { Inbox } from "../support/inbox.ts";
 import { newSession, Page } from "../support/live-session.ts";
+import { ObjectState } from "../support/object-state.ts";
 import { ScriptedHost, type ScriptedHostOptions, type ScriptedLink } from "../support/scripted-host.ts";
 
 export class Pool {
-  readonly plane: TestControlPlane;
+  plane: TestControlPlane;
 
   private constructor(plane: TestControlPlane) {
     this.plane = plane;
@@ -47,6 +48,14 @@ export class Pool {
   /** Another page at the same session, from where this one is. */
   async reopened(page: Page, cursor = page.view.cursor): Promise<Page> {
     return await Page.open(this.plane, page.view.id, cursor);
+  }
+
+  /** The control plane stops, `meanwhile` happens to its state, and it is there again, at another port. */
+  async restarted(meanwhile: (state: ObjectState) => void): Promise<void> {
+    const { stateDir, secrets } = this.plane;
+    await this.plane.dispose();
+    meanwhile(new ObjectState(stateDir));
+    this.plane = await startTestControlPlane({ stateDir, secrets });
   }
 
   async dispose(): Promise<void> {

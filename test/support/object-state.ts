@@ -2,6 +2,9 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { objectName } from "#protocol/ids.ts";
+
+const AN_HOUR_MS = 60 * 60_000;
 
 export class ObjectState {
   readonly #folder: string;
@@ -43,6 +46,27 @@ export class ObjectState {
     open(join(dirname(file), "metadata.sqlite"), (sql) => {
       const { changes } = sql.prepare("DELETE FROM _cf_ALARM WHERE actor_id = ?").run(basename(file, ".sqlite"));
       if (changes !== 1) throw new Error(`${sessionId} has no alarm`);
+    });
+  }
+
+  /**
+   * The session's alarm rings as soon as the control plane is there, an hour late, with everything due that `names` has:
+   * for the first time, or once more.
+   */
+  ringAlarm(sessionId: string, names: readonly string[]): void {
+    const past = Date.now() - AN_HOUR_MS;
+    // The platform's own tables hold nanoseconds.
+    const at = BigInt(past) * 1_000_000n;
+    let name = "";
+    const file = this.session(sessionId, (sql) => {
+      const { identity } = sql.prepare("SELECT identity FROM checkpoint").get() as { identity: string };
+      name = objectName(JSON.parse(identity).organizationId, sessionId);
+      for (const each of names) sql.prepare("INSERT OR REPLACE INTO deadline VALUES (?, ?)").run(each, past);
+      sql.prepare("INSERT OR REPLACE INTO _cf_METADATA (key, value) VALUES (1, ?)").run(at);
+    });
+    open(join(dirname(file), "metadata.sqlite"), (sql) => {
+      const ring = "INSERT OR REPLACE INTO _cf_ALARM (actor_id, scheduled_time, actor_name) VALUES (?, ?, ?)";
+      sql.prepare(ring).run(basename(file, ".sqlite"), at, name);
     });
   }
 
