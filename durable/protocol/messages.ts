@@ -44,7 +44,8 @@ export const welcomeSchema = z.object({ type: z.literal("welcome"), protocol: z.
 /** The highest number the server has taken from the host: everything above it is to be sent again. */
 export const resumedSchema = z.object({ type: z.literal("resumed"), received: count });
 export const errorSchema = z.object({ type: z.literal("error"), reason: id, message: note });
-export const ackSchema = z.object({ ack: count });
+/** An acknowledgement alone. A message whose number is missing or none is not one: taken for it, it would be lost in silence. */
+export const ackSchema = z.object({ ack: count, message: z.undefined().optional() });
 
 /* ── control link ──────────────────────────────────────────────────────────────────────────────────────────── */
 

@@ -78,8 +78,8 @@ export interface SessionRpc {
   leaseLost(input: LeaseLoss): Promise<Result<{ lost: boolean }>>;
   leaseWaiting(input: { runId: string; waitingFor: string }): Promise<Result<object>>;
 
-  /** The credential is worthless from now on: pages that came with it are closed with 4403. */
-  closeViewers(credential: string): Promise<Result<object>>;
+  /** The credential is worthless from now on: pages that came with it are closed with 4403, its event streams break off. */
+  closeReaders(credential: string): Promise<Result<object>>;
   /** Mends what a sweep finds in this session, and says where it stands. Never makes a session. */
   reconcile(input: SessionReconcile): Promise<SessionReconciled>;
 }

@@ -41,10 +41,19 @@ export const deadlineName = {
   cancel: (runId: string) => `cancel:${runId}`,
   park: (runId: string) => `park:${runId}`,
   idle: "idle",
+  workerStart: "worker-start",
   workerStop: "worker-stop",
 } as const;
 
-export type DeadlineKind = "queue" | "prepare" | "timeout" | "cancel" | "park" | "idle" | "worker-stop";
+export type DeadlineKind =
+  | "queue"
+  | "prepare"
+  | "timeout"
+  | "cancel"
+  | "park"
+  | "idle"
+  | "worker-start"
+  | "worker-stop";
 
 export function parseDeadline(name: string): { kind: DeadlineKind; runId: string } {
   const colon = name.indexOf(":");

@@ -4,7 +4,7 @@ import { runById, type SessionView } from "#protocol/session-view.ts";
 import { parseDeadline } from "./commands.ts";
 import { resumeWorker } from "./decide-host-message.ts";
 import { park } from "./parking.ts";
-import { finishActive, finishRun, holdsLease, stopIdleWorker } from "./run-steps.ts";
+import { finishActive, finishRun, holdsLease, stopIdleWorker, stopNeedlessStart } from "./run-steps.ts";
 
 /** A deadline that no longer fits the state (it fired late, twice, or was overtaken) changes nothing. */
 export function decideDeadline(view: SessionView, name: string): NewEvent[] {
@@ -33,6 +33,8 @@ export function decideDeadline(view: SessionView, name: string): NewEvent[] {
       return park(view, run);
     case "idle":
       return stopIdleWorker(view);
+    case "worker-start":
+      return stopNeedlessStart(view);
     case "worker-stop":
       // Not saved, so not stopped: the worker stays, and people can see it.
       return view.worker.state === "stopping" && holdsLease(view) ? resumeWorker(view) : [];

@@ -4,7 +4,7 @@ import { TIMES } from "#protocol/limits.ts";
 import { isParked } from "#protocol/run-view.ts";
 import { activeRun, queuedRuns, type SessionView } from "#protocol/session-view.ts";
 import { deadlineName } from "./commands.ts";
-import { holdsLease, loseHost } from "./run-steps.ts";
+import { holdsLease, loseHost, stopNeedlessStart } from "./run-steps.ts";
 
 /** Work that is unsaved for this long, with a host there and no try announced, is nobody's concern any more. */
 const UNSAVED_MS = 60_000;
@@ -17,11 +17,8 @@ export function decideReconcile(view: SessionView, now: number): NewEvent[] {
     return loseHost(view, { reason, epoch: view.epoch }, now);
   }
   const { worker } = view;
-  // A worker that was started for a run that is gone holds its slot, and nothing would ever stop it.
-  if (worker.state !== "starting" || run || queuedRuns(view).length > 0) return [];
-  if (worker.since > now - TIMES.prepareDeadlineMs) return [];
-  const detail = "nothing is left to do for it";
-  return [{ type: "worker.status", data: { state: "stopping", hostId: worker.hostId, epoch: view.epoch, detail } }];
+  if (worker.state !== "starting" || worker.since > now - TIMES.prepareDeadlineMs) return [];
+  return stopNeedlessStart(view);
 }
 
 /** Every deadline that this state has to have, with the moment to set when it is missing (SPEC [S-19]). */
@@ -53,9 +50,12 @@ export function deadlinesOf(view: SessionView, now: number): { name: string; at:
     default:
       run satisfies never;
   }
+  const needless = !run && queuedRuns(view).length === 0;
+  if (view.worker.state === "starting" && needless)
+    deadlines.push({ name: deadlineName.workerStart, at: now + TIMES.prepareDeadlineMs });
   if (view.worker.state === "stopping")
     deadlines.push({ name: deadlineName.workerStop, at: now + TIMES.stopDeadlineMs });
-  if (view.worker.state === "active" && !run && queuedRuns(view).length === 0)
+  if (view.worker.state === "active" && needless)
     deadlines.push({ name: deadlineName.idle, at: now + TIMES.idleStopMs });
   return deadlines;
 }

@@ -50,6 +50,12 @@ export class EventStream {
     else this.#fill();
   }
 
+  /** Nothing more goes to this reader, not even what was handed to the platform and not read yet. */
+  breakOff(): void {
+    this.#controller?.error(new Error("this sign-in or token was revoked"));
+    this.#end();
+  }
+
   #pull(): void | Promise<void> {
     return this.#cursor < this.#archive.upTo ? this.#fillFromArchive() : this.#fill();
   }

@@ -28,7 +28,8 @@ export class Hub {
   readonly #archive: Archive;
   /** Forgotten on hibernation, which only happens when nothing was sent for a while. */
   readonly #unread = new WeakMap<WebSocket, Unread>();
-  readonly #streams = new Set<EventStream>();
+  /** Each with the credential it was opened with. */
+  readonly #streams = new Map<EventStream, string>();
 
   constructor(sockets: () => WebSocket[], log: EventLog, history: History, archive: Archive) {
     this.#sockets = sockets;
@@ -71,14 +72,23 @@ export class Hub {
   }
 
   /** An SSE reader; with `runId` only that run, and the stream ends after its `run.finished`. */
-  stream(cursor: number, view: SessionView, runId: string | undefined): ReadableStream<Uint8Array> {
+  stream(
+    cursor: number,
+    view: SessionView,
+    { runId, credential }: { runId: string | undefined; credential: string },
+  ): ReadableStream<Uint8Array> {
     const before = (runId === undefined ? undefined : runById(view, runId)?.promptSeq) ?? 1;
     const start = Math.min(Math.max(cursor, before - 1), view.cursor);
     const stream = new EventStream({ log: this.#log, archive: this.#archive }, start, runId, () =>
       this.#streams.delete(stream),
     );
-    this.#streams.add(stream);
+    this.#streams.set(stream, credential);
     return stream.readable;
+  }
+
+  /** Breaks off the SSE readers that came with this credential; those of others stay. */
+  breakOff(credential: string): void {
+    for (const [stream, whose] of this.#streams) if (whose === credential) stream.breakOff();
   }
 
   /** True when the run is over and a reader with this cursor has all of it. */
@@ -97,7 +107,7 @@ export class Hub {
     if (!last) return;
     const frame = `{"type":"events","events":${text}}`;
     for (const ws of this.#sockets()) this.#sendText(ws, frame, last.seq);
-    for (const stream of this.#streams) stream.notify(events);
+    for (const stream of this.#streams.keys()) stream.notify(events);
   }
 
   /** Something that is not part of the log: whether the host is connected right now. */

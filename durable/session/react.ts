@@ -151,14 +151,18 @@ function reactToFinish(before: SessionView, event: Of<"run.finished">, after: Se
   ) {
     if (leaseHost(after)) effects.push({ type: "send_host", message: { type: "run.stop", runId } });
   }
-  if (!activeRun(after) && queuedRuns(after).length === 0 && after.worker.state === "active") {
-    effects.push(
-      after.deleted
-        ? { type: "send_host", message: { type: "worker.stop", reason: "The session was deleted." } }
-        : idle(event.at),
-    );
-  }
+  if (!activeRun(after) && queuedRuns(after).length === 0) effects.push(...nothingLeft(after, event.at));
   return [...effects, ...askFleet(after)];
+}
+
+/** What becomes of a worker whose last run is over. */
+function nothingLeft({ worker, deleted }: SessionView, now: number): Effect[] {
+  if (worker.state === "starting")
+    return [{ type: "set_deadline", name: deadlineName.workerStart, at: now + TIMES.prepareDeadlineMs }];
+  if (worker.state !== "active") return [];
+  return deleted
+    ? [{ type: "send_host", message: { type: "worker.stop", reason: "The session was deleted." } }]
+    : [idle(now)];
 }
 
 function deadLetter(view: SessionView, run: RunView, { data, at }: Of<"run.finished">): Effect[] {
@@ -197,14 +201,14 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
     case "cold":
       return [
         indexed,
-        ...clear(deadlineName.idle, deadlineName.workerStop),
+        ...clear(deadlineName.idle, deadlineName.workerStart, deadlineName.workerStop),
         { type: "reset_link", epoch: undefined },
         ...askFleet(after),
       ];
     case "starting":
       return after.epoch === before.epoch ? [indexed] : [indexed, { type: "reset_link", epoch: after.epoch }];
     case "active": {
-      const effects = [indexed, ...clear(deadlineName.workerStop)];
+      const effects = [indexed, ...clear(deadlineName.workerStart, deadlineName.workerStop)];
       const run = activeRun(after);
       // It could not be saved in time and was kept; it is tried again like the first time.
       if (run && isParked(run))
@@ -217,7 +221,7 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
     case "stopping":
       return [
         indexed,
-        ...clear(deadlineName.idle),
+        ...clear(deadlineName.idle, deadlineName.workerStart),
         { type: "set_deadline", name: deadlineName.workerStop, at: event.at + TIMES.stopDeadlineMs },
         ...(before.worker.state === "stopping"
           ? []
@@ -231,7 +235,7 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
     case "stopped":
       return [
         indexed,
-        ...clear(deadlineName.idle, deadlineName.workerStop),
+        ...clear(deadlineName.idle, deadlineName.workerStart, deadlineName.workerStop),
         { type: "reset_link", epoch: undefined },
         { type: "release_lease", epoch: after.epoch },
         ...askFleet(after),

@@ -17,13 +17,14 @@ export async function openViewer(
   const archived = await session.hub.archived(cursor, session.view.cursor);
   // From here on nothing is awaited: what happens now is in the tail, what happens later is live.
   ctx.acceptWebSocket(server, [VIEWER_TAG]);
-  const credential = request.headers.get("x-gantry-credential") ?? "";
+  const credential = credentialOf(request);
   server.serializeAttachment({ kind: "viewer", actor, credential } satisfies ViewerSocket);
   session.hub.join(server, cursor, session.view, session.hostSockets("live").length > 0, archived);
 }
 
-/** Closes the pages that came with this credential; those of others stay. */
-export function closeViewersOf(ctx: DurableObjectState, credential: string): void {
+/** Closes the pages and streams that came with this credential; those of others stay. */
+export function closeReadersOf({ hub }: Session, ctx: DurableObjectState, credential: string): void {
+  hub.breakOff(credential);
   for (const ws of ctx.getWebSockets(VIEWER_TAG)) {
     const viewer = ws.deserializeAttachment() as ViewerSocket;
     if (viewer.credential === credential) closeSocket(ws, "forbidden", "this sign-in or token was revoked");
@@ -31,13 +32,15 @@ export function closeViewersOf(ctx: DurableObjectState, credential: string): voi
 }
 
 /** The events of the session, or of `runId` alone. */
-export function openStream({ hub, view }: Session, url: URL): Response {
+export function openStream({ hub, view }: Session, request: Request): Response {
+  const url = new URL(request.url);
   const cursor = cursorOf(url);
   const runId = url.searchParams.get("runId") ?? undefined;
   // 204 is how an EventSource learns that coming back is of no use.
   if (runId && hub.hasAll(runId, cursor, view)) return new Response(null, { status: 204 });
-  const stream = hub.stream(cursor, view, runId);
+  const stream = hub.stream(cursor, view, { runId, credential: credentialOf(request) });
   return new Response(stream, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
 }
 
+const credentialOf = (request: Request): string => request.headers.get("x-gantry-credential") ?? "";
 const cursorOf = (url: URL): number => Number(url.searchParams.get("cursor") ?? 0) || 0;

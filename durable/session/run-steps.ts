@@ -135,6 +135,14 @@ export function loseHost(
   return [cold, ...closed, finishRun(run, { outcome: "failed", reason: "host_lost", evidence })];
 }
 
+/** A worker that was started for a run that is gone would hold its slot, and nothing else would ever stop it. */
+export function stopNeedlessStart(view: SessionView): NewEvent[] {
+  const { worker } = view;
+  if (worker.state !== "starting" || activeRun(view) || queuedRuns(view).length > 0) return [];
+  const detail = "nothing is left to do for it";
+  return [{ type: "worker.status", data: { state: "stopping", hostId: worker.hostId, epoch: view.epoch, detail } }];
+}
+
 /** A worker with nothing to do is told to save and stop; one that is busy stays. */
 export function stopIdleWorker(view: SessionView, detail?: string): NewEvent[] {
   if (view.worker.state !== "active" || activeRun(view) || queuedRuns(view).length > 0) return [];

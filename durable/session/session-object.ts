@@ -23,7 +23,7 @@ import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } f
 import { guardSocket } from "../shell/socket-guard.ts";
 import type { SessionCommand, SyncDecision } from "./commands.ts";
 import { hostNeeds } from "./host-inbox.ts";
-import { closeViewersOf, openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
+import { closeReadersOf, openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
 import { reconcileSession } from "./reconcile.ts";
 import { leaseRefusal, stopState } from "./run-steps.ts";
 import { HOST_TAG, Session } from "./session.ts";
@@ -112,8 +112,8 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     return this.#system({ type: "lease_waiting", ...input });
   }
 
-  async closeViewers(credential: string): Promise<Result<object>> {
-    closeViewersOf(this.ctx, credential);
+  async closeReaders(credential: string): Promise<Result<object>> {
+    closeReadersOf(this.#session, this.ctx, credential);
     return { ok: true };
   }
 
@@ -136,7 +136,7 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     const url = new URL(request.url);
     const missing = this.#present();
     if (missing) return Response.json(missing, { status: 404 });
-    if (url.pathname === "/events") return openStream(this.#session, url);
+    if (url.pathname === "/events") return openStream(this.#session, request);
     const { 0: client, 1: server } = new WebSocketPair();
     if (url.pathname === "/viewer") {
       await openViewer(this.#session, this.ctx, server, request);

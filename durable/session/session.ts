@@ -88,9 +88,12 @@ export class Session {
   /** One run's events in order, from the store and from the log; with `types` only those. */
   async eventsOfRun(runId: string, types?: readonly SessionEvent["type"][]): Promise<SessionEvent[]> {
     const found: SessionEvent[] = [];
-    const before = (runById(this.#view, runId)?.promptSeq ?? 1) - 1;
-    for await (const events of this.archive.after(before))
+    const run = runById(this.#view, runId);
+    const end = run?.state === "finished" ? run.finishedSeq : undefined;
+    for await (const events of this.archive.after((run?.promptSeq ?? 1) - 1)) {
       found.push(...events.filter((event) => isOfRun(event, runId, types)));
+      if (end !== undefined && (events.at(-1)?.seq ?? 0) >= end) return found;
+    }
     // Rows that were moved while segments were read are in the last of them.
     const last = found.at(-1)?.seq ?? 0;
     return [...found, ...this.history.ofRun(this.#view, runId, types).filter(({ seq }) => seq > last)];

@@ -17,6 +17,7 @@ import { Link, type LinkEnd } from "../link/link.ts";
 import { Outbox } from "../link/outbox.ts";
 import type { Logger } from "../logs.ts";
 import type { HostNeeds } from "../needs.ts";
+import { Bell } from "./bell.ts";
 import { DiskLimit } from "./disk-limit.ts";
 import { driveRun } from "./drive-run.ts";
 import { exitEvidence } from "./failure.ts";
@@ -53,9 +54,9 @@ export class Session {
   /** This host wants to be rid of the session, whatever the session wants. */
   #leaving = false;
   #news: () => void = () => {};
-  #wake: () => void = () => {};
-  #kicked = false;
+  readonly #bell = new Bell();
   #loop: Promise<void> = Promise.resolve();
+  #cleaned = Promise.resolve();
 
   constructor(needs: SessionNeeds) {
     const { host, assignment } = needs;
@@ -138,15 +139,19 @@ export class Session {
   }
 
   /**
-   * The lease is another's now: ends the worker, keeps the files, forgets what was meant for this epoch. The caller has
-   * removed the lease's records in its own transaction.
+   * The lease is another's now and its records are gone: ends the worker, keeps the files, forgets what was meant for this
+   * epoch. Resolves when the worker is gone, whoever asked first.
    */
-  async revoke(reason: string): Promise<void> {
-    if (this.#end.signal.aborted) return;
+  revoke(reason: string): Promise<void> {
+    if (!this.#end.signal.aborted) this.#cleaned = this.#cleanUp(reason);
+    return this.#cleaned;
+  }
+
+  async #cleanUp(reason: string): Promise<void> {
     this.#logger.warn({ reason }, "the lease is gone");
     this.#end.abort(new Error(`the lease is gone: ${reason}`));
     this.#link.close();
-    this.#wake();
+    this.#bell.ring();
     await this.#loop;
     await this.#worker.remove(0);
     this.#outbox.drop();
@@ -157,7 +162,7 @@ export class Session {
   async close(): Promise<void> {
     this.#end.abort(new Error("the host daemon ends"));
     this.#link.close();
-    this.#wake();
+    this.#bell.ring();
     await this.#loop;
     await this.#worker.leave();
   }
@@ -188,7 +193,7 @@ export class Session {
         if (step.do === "drive") await this.#drive(step.run);
         else if (step.do === "stop") await this.#stop();
         else if (step.do === "release") await this.#release();
-        else await this.#idle();
+        else await this.#bell.heard();
       } catch (error) {
         if (this.#end.signal.aborted) return;
         this.#logger.error({ err: error, step: step.do }, "a step failed, trying again");
@@ -246,6 +251,14 @@ export class Session {
   }
 
   #giveBack(): void {
+    this.#forget();
+    this.#end.abort(new Error("released"));
+    this.#link.close();
+    this.#needs.over(this);
+  }
+
+  /** The lease is over here, and the pool will hear of it. */
+  #forget(): void {
     const { host, release } = this.#needs;
     const { sessionId } = this.assignment;
     host.database.transaction(() => {
@@ -253,29 +266,11 @@ export class Session {
       this.#outbox.drop();
       release({ sessionId, epoch: this.epoch });
     });
-    this.#end.abort(new Error("released"));
-    this.#link.close();
-    this.#needs.over(this);
-  }
-
-  #idle(): Promise<void> {
-    if (this.#kicked || this.#end.signal.aborted) {
-      this.#kicked = false;
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      this.#wake = () => {
-        this.#wake = () => {};
-        this.#kicked = false;
-        resolve();
-      };
-    });
   }
 
   #kick(): void {
-    this.#kicked = true;
     this.#news();
-    this.#wake();
+    this.#bell.ring();
   }
 
   #say(message: FromHostData): void {
@@ -291,7 +286,8 @@ export class Session {
     }
     this.#logger.warn({ close: name, reason }, "the data link has ended for good");
     if (name === "replaced") return;
-    host.database.transaction(() => host.records.forget(this.assignment.sessionId));
+    // A pool that still believes in this lease must not wait for its time: nobody works under it any more.
+    this.#forget();
     void this.revoke(name).catch((error: unknown) => this.#logger.error({ err: error }, "could not clean up"));
   }
 }

@@ -16,6 +16,8 @@ export class ScriptedEngine implements WorkerEngine {
   gate: Promise<void> = Promise.resolve();
   readonly starts = new Inbox<WorkerSpec>();
   readonly removals = new Inbox<string>();
+  /** Holds every removal until it resolves, once the worker is dead. */
+  removalGate: Promise<void> = Promise.resolve();
   readonly #running = new Map<string, RunningWorker & { exited: Promise<WorkerExit> }>();
   #count = 0;
 
@@ -55,6 +57,7 @@ export class ScriptedEngine implements WorkerEngine {
     this.journal.push(`remove ${worker.sessionId} ${worker.epoch}`);
     this.#running.get(worker.id)?.end({ exitCode: graceMs === 0 ? 137 : 143, outOfMemory: false });
     this.removals.put(worker.sessionId);
+    await this.removalGate;
   }
 
   async reap(): Promise<{ removed: string[] }> {

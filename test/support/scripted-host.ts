@@ -166,10 +166,14 @@ export class ScriptedHost {
     return answer as never;
   }
 
-  /** A control link that is live, with this host's facts told. */
-  async connect(leases: { sessionId: string; epoch: number }[] = [], received = 0): Promise<ScriptedLink> {
+  /** A control link that is live, with this host's facts told. @param through the way there, if it is not the direct one */
+  async connect(
+    leases: { sessionId: string; epoch: number }[] = [],
+    received = 0,
+    through: (url: string) => string = (url) => url,
+  ): Promise<ScriptedLink> {
     const { connect_url } = await this.ask();
-    this.control = await new ScriptedLink(connect_url).open();
+    this.control = await new ScriptedLink(through(connect_url)).open();
     await this.control.handshake(this.token, { received });
     if (!this.options.silent) this.control.keepPinging();
     await this.control.acknowledged(this.control.send({ type: "facts", facts: this.facts(), leases }));

@@ -1,6 +1,6 @@
 /**
- * Sockets live longer than the request that opened them. So it is on record, before one opens, which credential opens it
- * and where; revoking the credential closes them all, at once.
+ * Sockets and event streams live on while their credential may become worthless. So it is on record, before one opens,
+ * which credential opens it and where; revoking the credential closes them all, at once.
  */
 import { and, eq } from "drizzle-orm";
 import { openedSockets } from "../../migrations/schema.ts";
@@ -16,9 +16,9 @@ export function credentialOf(principal: Principal): string | undefined {
 }
 
 /**
- * To be called before a socket is opened. Looks at the credential once more afterwards: one that was revoked meanwhile
+ * To be called before a socket or a stream is opened, each time. Looks at the credential once more afterwards: one that was revoked meanwhile
  * either finds the record, or is refused here.
- * @returns what the socket has to carry; @throws Refused `unauthenticated`
+ * @returns what it has to carry; @throws Refused `unauthenticated`
  */
 export async function recordSocket(c: AppContext, sessionId: string): Promise<string> {
   const credential = credentialOf(c.var.principal) ?? "";
@@ -35,13 +35,13 @@ export async function recordSocket(c: AppContext, sessionId: string): Promise<st
   return credential;
 }
 
-/** Closes every socket that the credential has opened. Call it after the credential has become worthless. */
+/** Closes every socket and stream that the credential has opened. Call it after the credential has become worthless. */
 export async function closeSockets(c: AppContext, credential: string): Promise<void> {
   const { organizationId } = c.var.principal;
   const own = and(eq(openedSockets.organizationId, organizationId), eq(openedSockets.credential, credential));
   const rows = await database(c.env).select({ sessionId: openedSockets.sessionId }).from(openedSockets).where(own);
   const closed = await Promise.allSettled(
-    rows.map(({ sessionId }) => sessionObject(c.env, organizationId, sessionId).closeViewers(credential)),
+    rows.map(({ sessionId }) => sessionObject(c.env, organizationId, sessionId).closeReaders(credential)),
   );
   const failed = closed.filter((each) => each.status === "rejected");
   // The rows stay for another try: revoking is repeatable.

@@ -5,6 +5,7 @@ import { CHAT_ID_CHARS, chatBody } from "#protocol/http.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import { activeRun, queuedRuns } from "#protocol/session-view.ts";
 import { allow } from "../auth/allow.ts";
+import { recordSocket } from "../auth/opened-sockets.ts";
 import { chatSession, startChat } from "../chat/chat-request.ts";
 import { CHAT_HEADERS, chatStream } from "../chat/chat-stream.ts";
 import type { AppEnv } from "../context.ts";
@@ -39,7 +40,7 @@ export const chatRoutes = new Hono<AppEnv>()
     async (c) => {
       const body = c.req.valid("json");
       const run = await startChat(c, body);
-      const stream = chatStream(run);
+      const stream = chatStream({ ...run, reader: () => recordSocket(c, run.sessionId) });
       const watched =
         body.onDisconnect === "cancel"
           ? watchEvents(stream, {
@@ -72,7 +73,8 @@ export const chatRoutes = new Hono<AppEnv>()
       const { view } = unwrap(looked);
       const run = activeRun(view) ?? queuedRuns(view)[0];
       if (!run) return c.body(null, 204);
-      const started = { session, sessionId, runId: run.id, cursor: run.promptSeq ?? 0 };
+      const reader = () => recordSocket(c, sessionId);
+      const started = { session, sessionId, runId: run.id, cursor: run.promptSeq ?? 0, reader };
       return new Response(chatStream(started), { headers: { ...CHAT_HEADERS, ...runHeaders(started) } });
     },
   );

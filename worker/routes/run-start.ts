@@ -19,9 +19,9 @@ import { Refused, refuse, unwrap } from "../errors.ts";
 import { type SessionStub, sessionObject } from "../objects.ts";
 import { readSse, untilLeft } from "../sse.ts";
 import { createSession } from "./create-session.ts";
-import { openEvents } from "./session-events.ts";
+import { openEvents, type Reader } from "./session-events.ts";
 
-export type StartedRun = { session: SessionStub; sessionId: string; runId: string; cursor: number };
+export type StartedRun = { session: SessionStub; sessionId: string; runId: string; cursor: number; reader?: Reader };
 type RunResult = z.infer<typeof runResult>;
 
 /** A stream that ends before its run is opened again where it ended; this often without any new event in between. */
@@ -128,13 +128,14 @@ export function runHeaders({ runId, sessionId }: Pick<StartedRun, "runId" | "ses
 /**
  * The events of a run after its cursor, in order, up to and with its `run.finished`; fewer when the reader has left, or
  * has that end already.
- * @throws Refused `unavailable` when the stream keeps breaking; the run itself goes on
+ * @throws Refused `unavailable` when the stream keeps breaking; the run itself goes on. With a `reader` also what that
+ *   throws, and the stream's own error when the credential was revoked
  */
 export async function* followRun(run: StartedRun, left?: AbortSignal): AsyncGenerator<SessionEvent> {
-  const { session, sessionId, runId } = run;
+  const { session, sessionId, runId, reader } = run;
   let at = run.cursor;
   for (let fruitless = 0; fruitless < FRUITLESS_READS; fruitless++) {
-    const body = await openEvents(session, { cursor: at, runId });
+    const body = await openEvents(session, { cursor: at, runId, ...(reader && { reader }) });
     if (!body) return;
     for await (const message of readSse(untilLeft(body, left))) {
       const event = JSON.parse(message.data) as SessionEvent;

@@ -7,6 +7,7 @@ import { runIdSchema, sessionOf } from "#protocol/ids.ts";
 import { runById } from "#protocol/session-view.ts";
 import { runRecordOf } from "#protocol/summary.ts";
 import { allow } from "../auth/allow.ts";
+import { recordSocket } from "../auth/opened-sockets.ts";
 import { type AppContext, type AppEnv, commandContext } from "../context.ts";
 import { findRun } from "../db/runs.ts";
 import { describe } from "../describe.ts";
@@ -42,7 +43,7 @@ export const runRoutes = new Hono<AppEnv>()
           ? { signal: c.req.raw.signal, left: () => c.executionCtx.waitUntil(stopLeftRun(c, run)) }
           : undefined;
       if (wantsStream(c)) {
-        const events = await openEvents(run.session, run);
+        const events = await openEvents(run.session, { ...run, reader: () => recordSocket(c, run.sessionId) });
         return eventStream(watch && events ? watchEvents(events, watch) : events, headers);
       }
       if (!watch) return c.json(await awaitRun(run), 200, headers);
@@ -93,7 +94,8 @@ export const runRoutes = new Hono<AppEnv>()
       const { session, sessionId } = sessionOfRun(c, runId);
       await readRun(c, { session, sessionId }, runId);
       const cursor = cursorOf(c, c.req.valid("query").cursor);
-      return eventStream(await openEvents(session, { cursor, runId }), runHeaders({ runId, sessionId }));
+      const reader = () => recordSocket(c, sessionId);
+      return eventStream(await openEvents(session, { cursor, runId, reader }), runHeaders({ runId, sessionId }));
     },
   )
   .post(

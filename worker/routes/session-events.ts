@@ -17,18 +17,23 @@ export function cursorOf(c: AppContext, cursor: number | undefined): number {
   return last !== undefined && /^\d{1,15}$/.test(last) ? Number(last) : (cursor ?? 0);
 }
 
+/** Puts on record that a stream is opened, and answers the credential that it ends with (recordSocket). */
+export type Reader = () => Promise<string>;
+
 /**
  * Opens the session's event stream. Of a run that is over, undefined when the cursor has everything.
  * @throws Refused with what the object answered instead of a stream
  */
 export async function openEvents(
   session: SessionStub,
-  { cursor, runId }: { cursor: number; runId?: string },
+  { cursor, runId, reader }: { cursor: number; runId?: string; reader?: Reader },
 ): Promise<ReadableStream<Uint8Array> | undefined> {
   const url = new URL("/events", OBJECT_ORIGIN);
   url.searchParams.set("cursor", String(cursor));
   if (runId) url.searchParams.set("runId", runId);
-  const response = await session.fetch(new Request(url));
+  const headers = new Headers();
+  if (reader) headers.set("x-gantry-credential", await reader());
+  const response = await session.fetch(new Request(url, { headers }));
   if (response.status === 204) return undefined;
   if (response.ok && response.body) return response.body;
   return refuseAs(response);

@@ -150,9 +150,10 @@ export const sessionRoutes = new Hono<AppEnv>()
     params(sessionPath),
     query(cursorQuery),
     async (c) => {
-      const session = ownSession(c, c.req.valid("param").id);
+      const { id } = c.req.valid("param");
       const cursor = cursorOf(c, c.req.valid("query").cursor);
-      return eventStream(await openEvents(session, { cursor }), { "x-session-id": c.req.valid("param").id });
+      const reader = () => recordSocket(c, id);
+      return eventStream(await openEvents(ownSession(c, id), { cursor, reader }), { "x-session-id": id });
     },
   )
   .get(

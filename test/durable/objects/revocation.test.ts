@@ -73,6 +73,66 @@ describe("revocation", () => {
     staying!.ws.close();
   });
 
+  test("[P-38] revoking a service token breaks its event and chat streams off, and nobody else's; coming back is refused", async () => {
+    const revoked = await token();
+    const other = await token();
+    const body = { messages: [{ id: "m1", role: "user", parts: [{ type: "text", text: "work" }] }], id: "streams" };
+    const post = (who: string, path: string, json: object) =>
+      fetch(plane.url + path, {
+        method: "POST",
+        headers: { ...bearer(who), "content-type": "application/json", accept: "text/event-stream" },
+        body: JSON.stringify(json),
+      });
+    const started = await post(revoked.token, "/api/runs/start", { prompt: "work" });
+    const sessionId = started.headers.get("x-session-id") ?? "";
+    const runId = started.headers.get("x-run-id") ?? "";
+    const get = (who: string, path: string) => fetch(plane.url + path, { headers: bearer(who) });
+    const chat = await post(revoked.token, "/api/chat", body);
+    const theirs = [
+      started,
+      chat,
+      ...(await Promise.all(
+        [`/api/sessions/${sessionId}/stream`, `/api/runs/${runId}/stream`, `/api/chat/${sessionId}/stream`].map(
+          (path) => get(revoked.token, path),
+        ),
+      )),
+    ].map(reading);
+    const stays = reading(await get(other.token, `/api/sessions/${sessionId}/stream`));
+    for (const each of [...theirs, stays]) await within(each.began, () => "the first bytes of a stream");
+    expect((await plane.call(`/api/service-tokens/${revoked.id}`, { method: "DELETE" })).status).toBe(200);
+    for (const { ended } of theirs) await within(ended, () => "the end of a revoked token's stream");
+    expect((await get(revoked.token, `/api/sessions/${sessionId}/stream`)).status).toBe(401);
+    for (const id of [chat.headers.get("x-run-id"), runId])
+      expect((await plane.call(`/api/runs/${id}/stop`, { method: "POST", body: {} })).status).toBe(202);
+    await within(stays.saw("run.finished"), () => "what happens afterwards, on another's stream");
+    for (const { text } of theirs) expect(text()).not.toContain("run.finished");
+    stays.leave();
+  });
+
+  /** Reads along until the stream ends or breaks. */
+  function reading(response: Response) {
+    expect(response.status).toBe(200);
+    let text = "";
+    let look = () => {};
+    const saw = (what: string) =>
+      new Promise<void>((resolve) => {
+        look = () => text.includes(what) && resolve();
+        look();
+      });
+    const began = saw("\n\n");
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    const decoder = new TextDecoder();
+    const ended = (async () => {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        text += decoder.decode(value, { stream: true });
+        look();
+      }
+    })().catch(() => undefined);
+    return { began, ended, saw, text: () => text, leave: () => void reader.cancel() };
+  }
+
   async function cookie(): Promise<string> {
     const { signInUrl } = await plane.bootstrap("signIn");
     const response = await fetch(`${plane.url}/api/sign-in`, {

@@ -92,6 +92,39 @@ test("[S-16] a prompt to a stopping worker waits for the end of the stop and the
   expect(script.took("ask_fleet")).toMatchObject([{ request: { runId, preferHostId: HOST_ID } }]);
 });
 
+test("[S-43] [S-19] a worker that was started for a run that is gone, and never becomes active, is told to stop", () => {
+  const { script, runId } = SessionScript.withRun("preparing");
+  expect(script.view.worker.state).toBe("starting");
+  script.do({ type: "stop", runId });
+  script.deadline(deadlineName.cancel(runId));
+  expect(script.run(runId)).toMatchObject({ outcome: "cancelled" });
+  expect(script.deadlines.get(deadlineName.workerStart)).toBe(script.now + TIMES.prepareDeadlineMs);
+  script.effects = [];
+  script.deadline(deadlineName.workerStart);
+  expect(script.view.worker.state).toBe("stopping");
+  expect(script.sentToHost()).toMatchObject([{ type: "worker.stop" }]);
+  expect([...script.deadlines.keys()]).toEqual([deadlineName.workerStop]);
+  script.host({ type: "worker.status", state: "stopped" });
+  expect([...script.deadlines.keys()]).toEqual([]);
+});
+
+test("[S-43] one that becomes active in time, or that another run wants, stays", () => {
+  const { script, runId } = SessionScript.withRun("preparing");
+  script.do({ type: "stop", runId });
+  script.deadline(deadlineName.cancel(runId));
+  const { script: wanted, runId: gone } = SessionScript.withRun("preparing");
+  wanted.do({ type: "stop", runId: gone });
+  wanted.deadline(deadlineName.cancel(gone));
+  script.host({ type: "worker.status", state: "active" });
+  expect([...script.deadlines.keys()]).toEqual([deadlineName.idle]);
+  script.deadline(deadlineName.workerStart);
+  expect(script.view.worker.state).toBe("active");
+  const next = wanted.prompt("go on");
+  wanted.deadline(deadlineName.workerStart);
+  expect(wanted.view.worker.state).toBe("starting");
+  expect(wanted.run(next).state).toBe("assigned");
+});
+
 test("[S-17] a snapshot counts under the current epoch of the host that holds the lease, and nowhere else", () => {
   const { script } = SessionScript.withRun("running");
   const epoch = script.view.epoch;

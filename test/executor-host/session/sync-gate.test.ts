@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { sessionPaths } from "../../../executor-host/config.ts";
 import { StoreError } from "../../../executor-host/workspace/port.ts";
 import { HeldClock } from "../../support/held-clock.ts";
@@ -172,14 +172,36 @@ describe("a lease that is lost", () => {
     expect(under.host.status().sessions).toEqual([]);
   });
 
-  test("[P-10] a stale epoch on the data link is the same, without a word from the pool", async () => {
+  test("[P-10] a stale epoch on the data link is the same, without a word from the pool, which is told at once", async () => {
     const { data } = await idleSession();
     data.refuse = "stale_epoch";
     data.refuseReason = "2";
     data.cut();
     await under.engine.removals.next();
     expect(under.engine.journal).toEqual([`remove ${SESSION} 1`]);
-    expect(under.host.status().outbox.messages).toBe(0);
+    expect(await under.plane.control.messages.next(({ type }) => type === "lease.release")).toMatchObject({
+      sessionId: SESSION,
+      epoch: 1,
+    });
+    await vi.waitFor(() => expect(under.host.status().outbox.messages).toBe(0));
+  });
+
+  test("[P-10] the next lease waits for the worker of the one that was refused", async () => {
+    const { data } = await idleSession();
+    const removed = Promise.withResolvers<void>();
+    under.engine.removalGate = removed.promise;
+    data.refuse = "stale_epoch";
+    data.cut();
+    await under.engine.removals.next();
+    data.refuse = undefined;
+    data.forget();
+    under.plane.control.send({ type: "assign", assignment: under.plane.assignment(SESSION, 2) });
+    await under.plane.control.messages.next((m) => m.type === "assign.accept" && m.epoch === 2);
+    // Another session goes all the way meanwhile.
+    await under.lease(1, "ses_bbbbbbbbbbbbbbbbbbbb");
+    expect(data.connections.all.map(({ auth }) => auth.epoch)).not.toContain(2);
+    removed.resolve();
+    await data.connections.next(({ auth }) => auth.epoch === 2);
   });
 
   test("a revocation of an epoch that is not held any more changes nothing", async () => {
