@@ -120,6 +120,8 @@ export const api = {
     json<{ snapshotId?: string; entries: FileEntry[] }>("GET", `/api/files/tree${query(place)}`, undefined, signal),
   snapshots: (sessionId: string, signal?: AbortSignal) =>
     json<SnapshotsAnswer>("GET", `/api/files/snapshots${query({ sessionId, limit: 500 })}`, undefined, signal),
+  pinSnapshot: (snapshotId: string) => call("POST", `/api/snapshots/${id(snapshotId)}/pin`),
+  unpinSnapshot: (snapshotId: string) => call("DELETE", `/api/snapshots/${id(snapshotId)}/pin`),
   diff: (between: Record<string, string | undefined>, signal?: AbortSignal) =>
     json<DiffAnswer>("GET", `/api/files/diff${query(between)}`, undefined, signal),
   file: (place: FilePlace, signal?: AbortSignal) => call("GET", downloadUrl(place), undefined, signal),

@@ -53,8 +53,10 @@ const session = createRoute({
 const files = createRoute({
   getParentRoute: () => app,
   path: "/s/$sessionId/files",
-  validateSearch: (search: Record<string, unknown>): { path?: string } =>
-    typeof search.path === "string" && search.path ? { path: search.path } : {},
+  validateSearch: (search: Record<string, unknown>): { path?: string; snapshot?: string } => ({
+    ...(typeof search.path === "string" && search.path ? { path: search.path } : {}),
+    ...(typeof search.snapshot === "string" && search.snapshot ? { snapshot: search.snapshot } : {}),
+  }),
   component: lazyRouteComponent(() => import("./files/files-page.tsx"), "FilesPage"),
 });
 const words = ["scope", "run", "from", "to", "path"] as const;

@@ -48,6 +48,7 @@ const STATUS = {
   join_token_expired: 410,
   host_revoked: 410,
   session_deleted: 410,
+  snapshot_pruned: 410,
   gone: 410,
   body_too_large: 413,
   unsupported_media_type: 415,

@@ -32,6 +32,8 @@ export class ScriptedSession {
   readonly events: SessionEvent[] = [];
   readonly sockets = new Set<WebSocket>();
   readonly files = new Map<string, string | Buffer>();
+  /** Files of snapshots that differ from `files`, by the snapshot's id. */
+  readonly filesAt = new Map<string, Map<string, string | Buffer>>();
   /** Newest first. */
   readonly snapshots: SnapshotRecord[] = [];
   /** What changed, whichever two snapshots are asked for; `alone`: one file was asked for by name. */
@@ -264,6 +266,9 @@ export class ScriptedPortal {
         return this.#reply(body, response);
       case "GET files":
         return this.#readFiles(id, url.searchParams, response);
+      case "POST snapshots":
+      case "DELETE snapshots":
+        return this.#pin(id, request.method === "POST", response);
       case "GET hosts":
         return json(response, 200, { hosts: this.hosts });
       case "POST hosts":
@@ -324,11 +329,23 @@ export class ScriptedPortal {
     refuse(response, 409, "already_answered", "Denied by Grace a moment ago.");
   }
 
+  #pin(id: string, pinned: boolean, response: ServerResponse): void {
+    const found = [...this.sessions.values()].flatMap(({ snapshots }) => snapshots).find((each) => each.id === id);
+    if (!found) return refuse(response, 404, "snapshot_not_found", "There is no such snapshot.");
+    if (pinned && found.prunedAt !== undefined) return refuse(response, 410, "gone", "It is no longer kept.");
+    if (pinned) found.pinnedBy ??= ME.name;
+    else delete found.pinnedBy;
+    return json(response, 200, { snapshotId: id, pinned });
+  }
+
   #readFiles(kind: string, query: URLSearchParams, response: ServerResponse): void {
     const session = this.sessions.get(query.get("sessionId") ?? "");
     if (kind === "snapshots") return json(response, 200, { snapshots: session?.snapshots ?? [] });
     if (kind === "diff" && session) return json(response, 200, diffOf(session, query));
-    const files = session?.files ?? new Map<string, string | Buffer>();
+    const snapshotId = query.get("snapshotId") ?? "";
+    if (session?.snapshots.some(({ id, prunedAt }) => id === snapshotId && prunedAt !== undefined))
+      return refuse(response, 410, "snapshot_pruned", "This snapshot is no longer kept.");
+    const files = session?.filesAt.get(snapshotId) ?? session?.files ?? new Map<string, string | Buffer>();
     const path = query.get("path") ?? "";
     if (files.size === 0)
       return refuse(response, 404, "snapshot_not_found", "nothing of this session has been saved yet");

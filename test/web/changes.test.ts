@@ -64,3 +64,25 @@ test("each line has the number that it has in its text", () => {
     { kind: "note", text: "No newline at end of file" },
   ]);
 });
+
+describe("what is no longer kept", () => {
+  const gone = (snapshot: SnapshotRecord, prunedAt = 9) => ({ ...snapshot, prunedAt });
+  const [e, d, c, b, a] = list as [SnapshotRecord, SnapshotRecord, SnapshotRecord, SnapshotRecord, SnapshotRecord];
+
+  test("is said of a run that began with it or ended with it, and of no other", () => {
+    const pruned = [e, d, gone(c), gone(b, 8), gone(a)];
+    expect(scopeOf({ run: "run_2" }, pruned)).toMatchObject({ from: "b", to: "d", prunedAt: 8 });
+    expect(scopeOf({ run: "run_1" }, pruned)).toMatchObject({ to: "b", prunedAt: 9 });
+    expect(scopeOf({}, pruned, "run_3")).not.toHaveProperty("prunedAt");
+    expect(scopeOf({ from: "a", to: "" }, pruned)).toMatchObject({ to: "e", prunedAt: 9 });
+  });
+
+  test("does not keep a fork from showing what came since the oldest that is kept", () => {
+    expect(scopeOf({ scope: "all" }, [e, d, gone(c), gone(b), gone(a)])).toEqual({
+      kind: "all",
+      from: "d",
+      to: "e",
+      since: 4,
+    });
+  });
+});

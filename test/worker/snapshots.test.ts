@@ -62,6 +62,30 @@ test("one that was given up is not pinned any more", async () => {
   });
 });
 
+test.each<[string, string, object | undefined, string]>([
+  ["GET", `/api/files/tree?sessionId=SES&snapshotId=${given}`, undefined, "files.read"],
+  ["GET", `/api/files/download?sessionId=SES&snapshotId=${given}&path=a`, undefined, "files.read"],
+  ["GET", `/api/files/diff?sessionId=SES&from=${given}&to=${given}`, undefined, "files.read"],
+  ["POST", "/api/sessions/SES/fork", { snapshotId: given }, "sessions.fork"],
+])("[R-3.6] [R-8.3] %s %s of one that was given up says so, and is on record", async (method, path, body, action) => {
+  const answer = await ours.call(method, path.replace("SES", sessionId), body);
+  expect(answer).toMatchObject({
+    status: 410,
+    body: { reason: "snapshot_pruned", message: expect.stringMatching(/no longer kept/), details: { prunedAt: 5_000 } },
+  });
+  const [row] = await worker.sql("select action, allowed, reason from audit order by id desc limit 1");
+  expect(row).toEqual({ action, allowed: 0, reason: "snapshot_pruned" });
+});
+
+test("[R-8.3] a pin that was refused is on record", async () => {
+  expect((await ours.call("POST", `/api/snapshots/${given}/pin`)).status).toBe(410);
+  expect((await theirs.call("DELETE", `/api/snapshots/${given}/pin`)).status).toBe(404);
+  expect(await worker.sql("select action, target, allowed, reason from audit order by id desc limit 2")).toEqual([
+    { action: "snapshots.unpin", target: `@${given}`, allowed: 0, reason: "snapshot_not_found" },
+    { action: "snapshots.pin", target: `${sessionId}@${given}`, allowed: 0, reason: "gone" },
+  ]);
+});
+
 test.each<[string, string, object | undefined]>([
   ["GET", "/api/sessions/SES/snapshots", undefined],
   ["POST", `/api/snapshots/${kept}/pin`, undefined],

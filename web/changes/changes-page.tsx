@@ -4,6 +4,8 @@ import { useCallback } from "react";
 import type { FileChange } from "#protocol/changes.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import { ForkButton } from "../files/fork-button.tsx";
+import { isGone, SnapshotGone } from "../files/snapshot-gone.tsx";
+import { SnapshotsButton } from "../files/snapshots-button.tsx";
 import { fullTime, plural } from "../format.ts";
 import { SessionHeader } from "../session/session-header.tsx";
 import { useSession } from "../session/use-session.ts";
@@ -28,7 +30,8 @@ export function ChangesPage() {
   const snapshots = useSnapshots(sessionId, newest);
   const scope = scopeOf(search, snapshots.data ?? [], lastRunOf(session.view));
   const place = { sessionId, from: scope.from, to: scope.to };
-  const diff = useDiff(place, { text: true, enabled: snapshots.data !== undefined });
+  const pruned = scope.prunedAt !== undefined;
+  const diff = useDiff(place, { text: true, enabled: snapshots.data !== undefined && !pruned });
   const changes = diff.data?.changes ?? [];
   const shown = changes.find((change) => change.path === path);
   const open = useCallback(
@@ -36,7 +39,8 @@ export function ChangesPage() {
     [navigate],
   );
   useFileKeys(changes, shown?.path, open);
-  const error = snapshots.error ?? diff.error;
+  const gone = pruned || isGone(diff.error);
+  const error = snapshots.error ?? (gone ? null : diff.error);
   const unsaved = session.loaded && newest === undefined;
   const nothing =
     unsaved || (snapshots.data !== undefined && scope.to === undefined) || diff.data?.changes.length === 0;
@@ -48,6 +52,20 @@ export function ChangesPage() {
           scope={scope}
           snapshots={snapshots.data ?? []}
           onPick={(picked: ScopeSearch) => void navigate({ search: picked })}
+        >
+          <SnapshotsButton
+            sessionId={sessionId}
+            snapshots={snapshots.data ?? []}
+            messages={session.transcript.messages}
+            shown={scope.to}
+          />
+        </ScopePicker>
+      )}
+      {gone && (
+        <SnapshotGone
+          sessionId={sessionId}
+          title="One of the two snapshots is no longer kept"
+          prunedAt={scope.prunedAt}
         />
       )}
       {error && (
@@ -55,13 +73,13 @@ export function ChangesPage() {
           <Notice tone="bad" title={error.message} />
         </div>
       )}
-      {!error && nothing && <NoChanges scope={scope} unsaved={unsaved} />}
-      {!error && !nothing && !diff.data && (
+      {!error && !gone && nothing && <NoChanges scope={scope} unsaved={unsaved} />}
+      {!error && !gone && !nothing && !diff.data && (
         <p className="breathe m-auto text-ink-soft text-sm" role="status">
           Comparing…
         </p>
       )}
-      {changes.length > 0 && (
+      {changes.length > 0 && !gone && (
         <div className="flex min-h-0 flex-1">
           <div className={cx("flex w-full shrink-0 flex-col md:w-72 md:border-e", shown && "max-md:hidden")}>
             <div className="min-h-0 flex-1 overflow-y-auto p-2">

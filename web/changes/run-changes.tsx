@@ -20,7 +20,7 @@ export function RunChanges({ runId }: { runId: string }) {
   }, []);
   const snapshots = useSnapshots(sessionId, useNewestSnapshot(sessionId), seen);
   const scope = scopeOf({ run: runId }, snapshots.data ?? []);
-  const { data } = useDiff({ sessionId, ...scope }, { text: false, enabled: seen });
+  const { data } = useDiff({ sessionId, ...scope }, { text: false, enabled: seen && scope.prunedAt === undefined });
   const files = data ? Object.values(data.counts).reduce((sum, each) => sum + each, 0) : 0;
   return (
     <span ref={place}>

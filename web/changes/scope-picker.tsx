@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import type { SnapshotRecord } from "#protocol/changes.ts";
 import { fullTime } from "../format.ts";
 import { cx } from "../ui/cx.ts";
@@ -7,10 +8,12 @@ type Props = {
   scope: Scope;
   snapshots: readonly SnapshotRecord[];
   onPick: (search: ScopeSearch) => void;
+  /** At the end of the bar. */
+  children?: ReactNode;
 };
 
 /** The last run, the whole session, or any two snapshots. */
-export function ScopePicker({ scope, snapshots, onPick }: Props) {
+export function ScopePicker({ scope, snapshots, onPick, children }: Props) {
   const between = scope.kind === "between";
   return (
     <div className="flex flex-wrap items-center gap-x-3 gap-y-2 border-b px-3 py-2 sm:px-5">
@@ -44,6 +47,7 @@ export function ScopePicker({ scope, snapshots, onPick }: Props) {
           />
         </div>
       )}
+      <span className="ms-auto">{children}</span>
     </div>
   );
 }
@@ -83,9 +87,14 @@ function Pick(props: {
       {start && <option value="">The start</option>}
       {!known && <option value={value}>{value.slice(0, 12)}</option>}
       {snapshots.map((snapshot, index) => (
-        <option key={snapshot.id} value={snapshot.id}>
+        <option
+          key={snapshot.id}
+          value={snapshot.id}
+          disabled={snapshot.prunedAt !== undefined && snapshot.id !== value}
+        >
           {fullTime(snapshot.createdAt)}
-          {index === 0 ? " (newest)" : ""} · {snapshot.id.slice(0, 7)}
+          {index === 0 ? " (newest)" : ""} ·{" "}
+          {snapshot.prunedAt === undefined ? snapshot.id.slice(0, 7) : "no longer kept"}
         </option>
       ))}
     </select>

@@ -12,6 +12,8 @@ export type Scope = {
   to?: string;
   /** When the older snapshot was made, in milliseconds since 1970; absent when that is not known or there is none. */
   since?: number;
+  /** When the first of the two that is no longer kept was given up: then there is nothing to compare. */
+  prunedAt?: number;
 };
 
 /**
@@ -19,6 +21,14 @@ export type Scope = {
  * @param lastRun the newest run that has started
  */
 export function scopeOf(search: ScopeSearch, snapshots: readonly SnapshotRecord[], lastRun?: string): Scope {
+  const scope = spanOf(search, snapshots, lastRun);
+  const pruned = snapshots.findLast(
+    ({ id, prunedAt }) => prunedAt !== undefined && scope.to !== undefined && (id === scope.from || id === scope.to),
+  );
+  return { ...scope, ...(pruned?.prunedAt === undefined ? {} : { prunedAt: pruned.prunedAt }) };
+}
+
+function spanOf(search: ScopeSearch, snapshots: readonly SnapshotRecord[], lastRun?: string): Scope {
   const sinceOf = (id: string | undefined) => withSince(snapshots.find((snapshot) => snapshot.id === id));
   if (search.from !== undefined || search.to !== undefined) {
     const to = search.to || snapshots[0]?.id;
@@ -26,8 +36,9 @@ export function scopeOf(search: ScopeSearch, snapshots: readonly SnapshotRecord[
   }
   if (search.scope === "all") {
     // Files come from runs; a first snapshot that followed none is what a fork began with.
-    const oldest = snapshots.at(-1);
-    const start = oldest?.runId === undefined ? oldest : undefined;
+    const began = snapshots.at(-1)?.runId === undefined;
+    // When that one is no longer kept, the oldest that is comes closest to it.
+    const start = began ? snapshots.findLast(({ prunedAt }) => prunedAt === undefined) : undefined;
     return { kind: "all", ...pair(start?.id, snapshots[0]?.id), ...withSince(start) };
   }
   const run = search.run ?? lastRun;

@@ -34,7 +34,7 @@ export function FilePreview({ place }: { place: FilePlace & { path: string } }) 
           <Download size={16} />
         </a>
       </header>
-      {missing && <Message>This file is not in the newest snapshot.</Message>}
+      {missing && <Message>This file is not in this snapshot.</Message>}
       {(preview.error ?? folder.error) && (
         <div className="p-4">
           <Notice tone="bad" title={(preview.error ?? folder.error)?.message ?? ""} />

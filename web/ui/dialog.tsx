@@ -3,7 +3,7 @@
  * written into the page, so the content security policy needs no 'unsafe-inline'.
  */
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { Button, IconButton } from "./button.tsx";
 import { cx } from "./cx.ts";
 
@@ -13,7 +13,8 @@ type DialogProps = { title: string; onClose: () => void; children: ReactNode; cl
 export function Dialog({ title, onClose, children, className, bare }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // A layout effect: only a dialog that is closed before it leaves the page gives the focus back to where it was.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
     // React has no autofocus attribute for the dialog to find, and its own focus() came before there was a dialog.

@@ -38,14 +38,14 @@ export async function listSnapshots(
 
 type Db = Pick<Env, "DB">;
 
-/** The session of a snapshot; undefined when the organisation has none of that id. */
+/** The session of a snapshot, and when it was given up; undefined when the organisation has none of that id. */
 export async function findSnapshot(
   env: Db,
   organizationId: string,
   id: string,
-): Promise<{ sessionId: string } | undefined> {
+): Promise<{ sessionId: string; prunedAt: number | null } | undefined> {
   const [row] = await database(env)
-    .select({ sessionId: snapshots.sessionId })
+    .select({ sessionId: snapshots.sessionId, prunedAt: snapshots.prunedAt })
     .from(snapshots)
     .where(and(eq(snapshots.organizationId, organizationId), eq(snapshots.id, id)));
   return row;

@@ -9,14 +9,13 @@ import type { AppContext, AppEnv } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
 import { listSnapshots } from "../db/snapshots.ts";
 import { describe } from "../describe.ts";
-import { refuse } from "../errors.ts";
 import { changeTexts, FILE_BOUNDS, LIST_BOUNDS } from "../store/change-text.ts";
 import { compareManifests, type Pair, pathOf } from "../store/compare.ts";
 import type { Shelf } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { loadManifestText } from "../store/read.ts";
 import { query } from "../validate.ts";
-import { newestOf, openShelf } from "./open-shelf.ts";
+import { newestOf, onRecord, openShelf, refuseSnapshot } from "./open-shelf.ts";
 
 /** Changes in one answer; with the longest paths there are it is still a few megabytes. */
 const MOST_CHANGES = 2_000;
@@ -70,44 +69,39 @@ export const changeRoutes = new Hono<AppEnv>()
     async (c) => {
       const asked = c.req.valid("query");
       const { store, shelf, view } = await openShelf(c, asked.sessionId);
-      const to = asked.to || newestOf(view);
-      await audit(c, asked, to);
-      const texts = {
-        from: asked.from ? await textOf(store, shelf, asked.from) : undefined,
-        to: await textOf(store, shelf, to),
-      };
-      const pairs = compareManifests(texts.from, texts.to, asked.hidden === "1" ? "show" : "hide").filter(
-        ({ before, after }) => !asked.path || before?.path === asked.path || after?.path === asked.path,
-      );
-      const listed = pairs.slice(0, MOST_CHANGES);
-      const sides = { from: { shelf, text: texts.from }, to: { shelf, text: texts.to } };
-      const bounds = asked.path === undefined ? LIST_BOUNDS : FILE_BOUNDS;
-      const contents = asked.text === "1" ? await changeTexts(store, sides, listed, bounds) : [];
-      const answer: DiffAnswer = {
-        ...(asked.from ? { from: asked.from } : {}),
-        to,
-        changes: listed.map((pair, at) => ({ ...changeOf(pair), ...(contents[at] ? { text: contents[at] } : {}) })),
-        counts: countsOf(pairs),
-        truncated: listed.length < pairs.length,
-      };
-      return c.json(answer);
+      const to = asked.to || view.workspace.snapshotId;
+      return onRecord(c, { action: "files.read", target: targetOf(asked, to) }, async () => {
+        const newer = to ?? newestOf(view);
+        const texts = {
+          from: asked.from ? await textOf(c, store, shelf, asked.from) : undefined,
+          to: await textOf(c, store, shelf, newer),
+        };
+        const pairs = compareManifests(texts.from, texts.to, asked.hidden === "1" ? "show" : "hide").filter(
+          ({ before, after }) => !asked.path || before?.path === asked.path || after?.path === asked.path,
+        );
+        const listed = pairs.slice(0, MOST_CHANGES);
+        const sides = { from: { shelf, text: texts.from }, to: { shelf, text: texts.to } };
+        const bounds = asked.path === undefined ? LIST_BOUNDS : FILE_BOUNDS;
+        const contents = asked.text === "1" ? await changeTexts(store, sides, listed, bounds) : [];
+        const answer: DiffAnswer = {
+          ...(asked.from ? { from: asked.from } : {}),
+          to: newer,
+          changes: listed.map((pair, at) => ({ ...changeOf(pair), ...(contents[at] ? { text: contents[at] } : {}) })),
+          counts: countsOf(pairs),
+          truncated: listed.length < pairs.length,
+        };
+        return c.json(answer);
+      });
     },
   );
 
-/** R-8.3: who looked at what, with the answer still to come. */
-async function audit(c: AppContext, asked: z.output<typeof diffQuery>, to: string): Promise<void> {
-  const between = `${asked.from.slice(0, 12) || "nothing"}..${to.slice(0, 12)}`;
-  const target = `${asked.sessionId}:/${asked.path ?? ""} (${between})`;
-  await recordAudit(c, { action: "files.read", target, allowed: true });
+function targetOf(asked: z.output<typeof diffQuery>, to = "nothing"): string {
+  return `${asked.sessionId}:/${asked.path ?? ""} (${asked.from.slice(0, 12) || "nothing"}..${to.slice(0, 12)})`;
 }
 
-/** @throws Refused `snapshot_not_found`; StoreDamage */
-async function textOf(store: ObjectStore, shelf: Shelf, snapshotId: string): Promise<Uint8Array> {
-  const text = await loadManifestText(store, shelf, snapshotId);
-  return (
-    text ??
-    refuse("snapshot_not_found", "There is no such snapshot of this session, or it is no longer kept.", { snapshotId })
-  );
+/** @throws Refused `snapshot_pruned`, `snapshot_not_found`; StoreDamage */
+async function textOf(c: AppContext, store: ObjectStore, shelf: Shelf, snapshotId: string): Promise<Uint8Array> {
+  return (await loadManifestText(store, shelf, snapshotId)) ?? refuseSnapshot(c, shelf, snapshotId);
 }
 
 function changeOf(pair: Pair): FileChange {

@@ -6,7 +6,6 @@ import { sessionIdSchema } from "#protocol/ids.ts";
 import { contentHashSchema, type Manifest, type SnapshotFile, workspacePathSchema } from "#protocol/snapshot.ts";
 import { allow } from "../auth/allow.ts";
 import type { AppContext, AppEnv } from "../context.ts";
-import { recordAudit } from "../db/audit.ts";
 import { describe } from "../describe.ts";
 import { refuse } from "../errors.ts";
 import { contentDisposition, fileHeaders } from "../store/content-type.ts";
@@ -17,7 +16,7 @@ import { parseRange } from "../store/range.ts";
 import { entriesBelow, findEntry, listTree, loadManifest, ManifestCache, readFile } from "../store/read.ts";
 import { zipEntries, zipRefusal } from "../store/zip.ts";
 import { query } from "../validate.ts";
-import { newestOf, openShelf } from "./open-shelf.ts";
+import { newestOf, onRecord, openShelf, refuseSnapshot } from "./open-shelf.ts";
 import { unsatisfiable } from "./store.ts";
 
 const flag = z.enum(["0", "1"]).default("0");
@@ -37,6 +36,7 @@ const treeQuery = snapshotQuery.extend({ hidden: flag });
 const downloadQuery = snapshotQuery.extend({ inline: flag, hidden: flag });
 
 const manifests = new ManifestCache();
+const GONE = "The content of this snapshot was removed, because it is no longer kept. Choose a newer one.";
 
 export const fileRoutes = new Hono<AppEnv>()
   .get(
@@ -56,11 +56,11 @@ export const fileRoutes = new Hono<AppEnv>()
     query(treeQuery),
     async (c) => {
       const asked = c.req.valid("query");
-      const { snapshotId, manifest } = await open(c, asked);
-      await audit(c, asked.sessionId, asked.path);
-      const entries = listTree(manifest, asked.path, asked.hidden === "1" ? "show" : "hide");
-      if (entries === undefined) return refuseMissing(manifest, asked.path);
-      return c.json({ snapshotId, entries });
+      return look(c, asked, ({ snapshotId, manifest }) => {
+        const entries = listTree(manifest, asked.path, asked.hidden === "1" ? "show" : "hide");
+        if (entries === undefined) return refuseMissing(manifest, asked.path);
+        return c.json({ snapshotId, entries });
+      });
     },
   )
   .get(
@@ -80,51 +80,46 @@ export const fileRoutes = new Hono<AppEnv>()
     query(downloadQuery),
     async (c) => {
       const asked = c.req.valid("query");
-      const { store, shelf, manifest } = await open(c, asked);
-      await audit(c, asked.sessionId, asked.path);
-      const entry = asked.path === "" ? { kind: "directory" as const } : findEntry(manifest, asked.path);
-      if (entry === undefined) return refuse("not_found", "there is no such file in the snapshot");
-      if (entry.kind === "link") return refuse("is_a_link", "a link has no content of its own; open what it points to");
-      if (entry.kind === "file") return fileAnswer(c, store, shelf, manifest, entry, asked.inline === "1");
-      const entries = entriesBelow(manifest, asked.path, asked.hidden === "1" ? "show" : "hide");
-      const refusal = zipRefusal(entries);
-      if (refusal !== undefined) return refuse("too_large_for_zip", refusal);
-      const name = `${asked.path === "" ? "workspace" : lastName(asked.path)}.zip`;
-      const body = zipEntries(store, shelf, manifest, asked.path, entries);
-      return new Response(await primed(body), {
-        headers: {
-          ...fileHeaders(name, false),
-          "content-type": "application/zip",
-          "content-disposition": contentDisposition("attachment", name),
-        },
+      return look(c, asked, async ({ store, shelf, manifest }) => {
+        const entry = asked.path === "" ? { kind: "directory" as const } : findEntry(manifest, asked.path);
+        if (entry === undefined) return refuse("not_found", "There is no such file in the snapshot.");
+        if (entry.kind === "link")
+          return refuse("is_a_link", "A link has no content of its own; open what it points to.");
+        if (entry.kind === "file") return fileAnswer(c, store, shelf, manifest, entry, asked.inline === "1");
+        const entries = entriesBelow(manifest, asked.path, asked.hidden === "1" ? "show" : "hide");
+        const refusal = zipRefusal(entries);
+        if (refusal !== undefined) return refuse("too_large_for_zip", refusal);
+        const name = `${asked.path === "" ? "workspace" : lastName(asked.path)}.zip`;
+        const body = zipEntries(store, shelf, manifest, asked.path, entries);
+        return new Response(await primed(body), {
+          headers: {
+            ...fileHeaders(name, false),
+            "content-type": "application/zip",
+            "content-disposition": contentDisposition("attachment", name),
+          },
+        });
       });
     },
   );
 
-type Asked = { sessionId: string; snapshotId?: string | undefined };
+type Asked = { sessionId: string; snapshotId?: string | undefined; path: string };
 type Opened = { store: ObjectStore; shelf: Shelf; snapshotId: string; manifest: Manifest };
 
-/** @throws Refused `not_found`, `gone`, `snapshot_not_found` */
-async function open(c: AppContext, asked: Asked): Promise<Opened> {
+/** One look into a snapshot, on record. @throws Refused `not_found`, `gone`, `snapshot_pruned`, `snapshot_not_found` */
+async function look<T>(c: AppContext, asked: Asked, answer: (opened: Opened) => Promise<T> | T): Promise<T> {
   const { store, shelf, view } = await openShelf(c, asked.sessionId);
-  const id = asked.snapshotId ?? newestOf(view);
-  const manifest = await loadManifest(store, shelf, id, manifests);
-  if (manifest === undefined) {
-    const reason = "snapshot_not_found";
-    await recordAudit(c, { action: "files.read", target: `${asked.sessionId}@${id}`, allowed: false, reason });
-    return refuse(reason, "There is no such snapshot of this session, or it is no longer kept.");
-  }
-  return { store, shelf, snapshotId: id, manifest };
-}
-
-/** R-8.3: who looked at what, with the answer still to come. */
-async function audit(c: AppContext, sessionId: string, path: string): Promise<void> {
-  await recordAudit(c, { action: "files.read", target: `${sessionId}:/${path}`, allowed: true });
+  const at = asked.snapshotId === undefined ? "" : `@${asked.snapshotId}`;
+  return onRecord(c, { action: "files.read", target: `${asked.sessionId}${at}:/${asked.path}` }, async () => {
+    const snapshotId = asked.snapshotId ?? newestOf(view);
+    const manifest =
+      (await loadManifest(store, shelf, snapshotId, manifests)) ?? (await refuseSnapshot(c, shelf, snapshotId));
+    return answer({ store, shelf, snapshotId, manifest });
+  });
 }
 
 function refuseMissing(manifest: Manifest, path: string): never {
-  if (findEntry(manifest, path) === undefined) return refuse("not_found", "there is no such folder in the snapshot");
-  return refuse("not_a_folder", "this is not a folder");
+  if (findEntry(manifest, path) === undefined) return refuse("not_found", "There is no such folder in the snapshot.");
+  return refuse("not_a_folder", "This is not a folder.");
 }
 
 async function fileAnswer(
@@ -161,7 +156,7 @@ async function fileAnswer(
 async function primed(stream: ReadableStream<Uint8Array>): Promise<ReadableStream<Uint8Array>> {
   const reader = stream.getReader();
   let first: ReadableStreamReadResult<Uint8Array> | undefined = await reader.read().catch((error) => {
-    if (error instanceof StoreDamage && error.gone) return refuse("gone", "the content of this snapshot was removed");
+    if (error instanceof StoreDamage && error.gone) return refuse("gone", GONE);
     throw error;
   });
   return new ReadableStream<Uint8Array>(

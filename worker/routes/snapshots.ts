@@ -11,7 +11,7 @@ import { findSnapshot, listSnapshots, pinSnapshot, unpinSnapshot } from "../db/s
 import { describe } from "../describe.ts";
 import { refuse } from "../errors.ts";
 import { params, query } from "../validate.ts";
-import { openShelf } from "./open-shelf.ts";
+import { onRecord, openShelf } from "./open-shelf.ts";
 
 const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(100),
@@ -53,11 +53,12 @@ export const snapshotRoutes = new Hono<AppEnv>()
     async (c) => {
       const { id } = c.req.valid("param");
       const { organizationId, name } = c.var.principal;
-      const sessionId = await sessionOf(c, id);
-      if (!(await pinSnapshot(c.env, organizationId, { id, holder: "people", by: name, now: Date.now() })))
-        return refuse("gone", "This snapshot is no longer kept, and its content is gone or will be soon.");
-      await recordAudit(c, { action: "snapshots.pin", target: `${sessionId}@${id}`, allowed: true });
-      return c.json({ snapshotId: id, pinned: true });
+      const sessionId = await sessionOf(c, id, "snapshots.pin");
+      return onRecord(c, { action: "snapshots.pin", target: `${sessionId}@${id}` }, async () => {
+        if (!(await pinSnapshot(c.env, organizationId, { id, holder: "people", by: name, now: Date.now() })))
+          return refuse("gone", "This snapshot is no longer kept, and its content is gone or will be soon.");
+        return c.json({ snapshotId: id, pinned: true });
+      });
     },
   )
   .delete(
@@ -72,7 +73,7 @@ export const snapshotRoutes = new Hono<AppEnv>()
     params(snapshotPath),
     async (c) => {
       const { id } = c.req.valid("param");
-      const sessionId = await sessionOf(c, id);
+      const sessionId = await sessionOf(c, id, "snapshots.unpin");
       await unpinSnapshot(c.env, c.var.principal.organizationId, { id, holder: "people" });
       await recordAudit(c, { action: "snapshots.unpin", target: `${sessionId}@${id}`, allowed: true });
       return c.json({ snapshotId: id, pinned: false });
@@ -80,7 +81,8 @@ export const snapshotRoutes = new Hono<AppEnv>()
   );
 
 /** @throws Refused `snapshot_not_found`, also for another organisation's */
-async function sessionOf(c: AppContext, id: string): Promise<string> {
+async function sessionOf(c: AppContext, id: string, action: string): Promise<string> {
   const found = await findSnapshot(c.env, c.var.principal.organizationId, id);
-  return found?.sessionId ?? refuse("snapshot_not_found", "There is no such snapshot.");
+  if (found) return found.sessionId;
+  return onRecord(c, { action, target: `@${id}` }, () => refuse("snapshot_not_found", "There is no such snapshot."));
 }

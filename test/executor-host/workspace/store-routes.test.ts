@@ -108,6 +108,18 @@ describe("[R-4.6] people read", () => {
     const rows = (await (await plane.call("/api/audit?limit=50")).json()) as { entries?: { target: string }[] };
     expect(JSON.stringify(rows)).toContain(`${sessionId}:/src/page.html`);
   });
+
+  test("[R-8.3] and so is a look at what is not there, with the reason", async () => {
+    for (const [route, path, reason] of [
+      ["tree", "nowhere", "not_found"],
+      ["download", "nowhere", "not_found"],
+      ["tree", "big.bin", "not_a_folder"],
+    ] as const) {
+      await files(route, { path });
+      const [row] = await plane.query("select target, allowed, reason from audit order by id desc limit 1");
+      expect(row).toEqual({ target: `${sessionId}:/${path}`, allowed: 0, reason });
+    }
+  });
 });
 
 describe("refused", () => {
