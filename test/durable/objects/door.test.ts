@@ -194,6 +194,12 @@ describe("the data link", () => {
     ["garbage", "{nonsense", 4400],
     ["binary", Buffer.from([0, 255, 254]), 4400],
     ["too deep", `${"[".repeat(5_000)}${"]".repeat(5_000)}`, 4400],
+    ["without its number", '{"ack":0,"message":{"type":"worker.status","state":"stopped"}}', 4400],
+    ["numbered with a string", '{"n":"1","ack":0,"message":{"type":"worker.status","state":"stopped"}}', 4400],
+    ["numbered 0", '{"n":0,"ack":0,"message":{"type":"worker.status","state":"stopped"}}', 4400],
+    ["numbered beyond all numbers", '{"n":1e308,"ack":0,"message":{"type":"worker.status","state":"stopped"}}', 4400],
+    ["numbered far ahead", '{"n":9007199254740991,"ack":0,"message":{"type":"worker.status","state":"stopped"}}', 4430],
+    ["acknowledging less than nothing", '{"ack":-1}', 4400],
     ["too large", JSON.stringify({ n: 1, ack: 0, message: "x".repeat(LIMITS.frameBytes) }), 4413],
   ])(
     "[P-1] [R-1.8] a frame that is %s closes its own link; other sessions go on, and the host resumes",

@@ -98,6 +98,32 @@ describe("back-off (R-1.6)", () => {
     expect(backOffMs(backOff, 0, 0)).toBe(125);
   });
 
+  test("hosts that lost the same server come back spread over half of the ceiling, and no two waves alike", () => {
+    // A seeded generator, so that a failure can be looked at again (Park and Miller, 1988).
+    let seed = 42;
+    const chance = () => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    };
+    const backOff = { baseMs: 250, maxMs: 15_000 };
+    const wave = (attempt: number) => Array.from({ length: 500 }, () => backOffMs(backOff, attempt, chance()));
+    for (const attempt of [0, 3, 9]) {
+      const ceiling = backOffMs(backOff, attempt, 1);
+      const [first, second] = [wave(attempt), wave(attempt)];
+      expect(first).not.toEqual(second);
+      for (const delays of [first, second]) {
+        const tenths = Array.from({ length: 10 }, () => 0);
+        for (const delay of delays) {
+          const tenth = Math.min(9, Math.floor(((delay - ceiling / 2) / (ceiling / 2)) * 10));
+          tenths[tenth] = (tenths[tenth] ?? Number.NaN) + 1;
+        }
+        // 50 each on average; a tenth of the time that takes twice as many would be a wave of its own.
+        expect(Math.min(...tenths)).toBeGreaterThan(20);
+        expect(Math.max(...tenths)).toBeLessThan(100);
+      }
+    }
+  });
+
   test("a server that lets in and throws out at once is not dialled without pause", async () => {
     await host.up();
     const pauses: number[] = [];
@@ -166,6 +192,9 @@ describe("poison (R-1.8)", () => {
     ["a frame nobody knows", '{"hello":1}', 4400],
     ["nested too deeply", `{"n":1,"ack":0,"message":${deep}}`, 4400],
     ["binary", Buffer.from([1, 2, 3]), 4400],
+    ["a message without its number", '{"ack":0,"message":{"type":"say","text":"lost?"}}', 4400],
+    ["a number that is a string", '{"n":"1","ack":0,"message":{"type":"say","text":"lost?"}}', 4400],
+    ["less than nothing acknowledged", '{"ack":-1}', 4400],
     ["welcome twice", '{"type":"welcome","protocol":1,"now":1}', 4400],
   ];
   test.each(poison)("[P-1] %s closes with its row, and the next message is taken", async (_name, frame, code) => {
