@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestControlPlane } from "./control-plane.ts";
 
 const cli = join(import.meta.dirname, "../../executor-host/cli/gantry.mjs");
 
@@ -27,6 +28,13 @@ export class HostFolder {
     child.stderr?.on("data", (data) => (stderr += data));
     const [code] = await once(child, "close");
     return { code, stdout, stderr };
+  }
+
+  /** Joins this control plane, or joins it again under another address: with the same key it stays the same host. */
+  async join(plane: Pick<TestControlPlane, "url" | "bootstrap">, name = "test"): Promise<void> {
+    const { joinToken = "" } = await plane.bootstrap("joinToken");
+    const { code, stderr } = await this.gantry(["host", "join", plane.url, "--token", joinToken, "--name", name]);
+    if (code !== 0) throw new Error(`the host could not join: ${stderr}`);
   }
 
   /** Starts the daemon; its log goes to `log`. */

@@ -1,5 +1,5 @@
 /** Claude Code over the Agent Client Protocol: the real agent and the real CLI against the fake model server. */
-import { describeAdapter } from "./adapter-contract.ts";
+import { describeAdapter, MODEL_FAILURES } from "./adapter-contract.ts";
 
 const provider = "acp";
 const agent = "claude-agent-acp";
@@ -16,12 +16,6 @@ describeAdapter(provider, {
   hang: "SCN:hang",
   commandHang: "SCN:bash-hang",
   usage: { prompt: "SCN:think", inputTokens: 2_100, outputTokens: 34 },
-  failures: [
-    { prompt: "SCN:error:401", reason: "auth_rejected" },
-    { prompt: "SCN:error:429", reason: "rate_limited" },
-    { prompt: "SCN:error:500", reason: "overloaded" },
-    { prompt: "SCN:error:404", reason: "model_not_found" },
-    { prompt: "SCN:too-long", reason: "context_exceeded" },
-    { prompt: "SCN:empty", reason: "provider_no_output" },
-  ],
+  leave: 'SCN:insist CMD:"touch made"',
+  failures: MODEL_FAILURES,
 });

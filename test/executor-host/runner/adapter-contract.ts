@@ -2,13 +2,17 @@
  * What holds for every provider (adapters/adapter.ts, R-5.3, R-5.9, R-6.3). Each behaviour is asked for in the provider's own
  * way: a script, or a scenario of the fake model server.
  */
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { capabilitiesOf } from "#protocol/capabilities.ts";
+import type { GivenAnswer } from "#protocol/events.ts";
 import type { ProviderRunStart } from "#protocol/runner-api.ts";
-import type { Provider } from "#protocol/vocabulary.ts";
-import { finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
+import type { FailureReason, Provider } from "#protocol/vocabulary.ts";
+import { promptAfterParking } from "../../../durable/session/parking.ts";
+import { processesIn } from "./support/processes.ts";
+import { conversationOf, finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
 import { startRunner } from "./support/runner-process.ts";
 
 export type Prompts = {
@@ -31,8 +35,26 @@ export type Prompts = {
   /** Starts a shell that never ends. */
   commandHang: string;
   usage: { prompt: string; inputTokens: number; outputTokens: number };
-  failures: { prompt: string; reason: string }[];
+  /** Asks for leave, in ask mode, to run `touch made`; asks for it once more when it was interrupted. */
+  leave?: string;
+  failures: readonly { prompt: string; reason: FailureReason }[];
 };
+
+/** How a model server misbehaves, and what a run says of it: the same for every provider that talks to one. */
+export const MODEL_FAILURES: Prompts["failures"] = [
+  { prompt: "SCN:error:401", reason: "auth_rejected" },
+  { prompt: "SCN:error:403", reason: "auth_rejected" },
+  { prompt: "SCN:error:404", reason: "model_not_found" },
+  { prompt: "SCN:error:429", reason: "rate_limited" },
+  { prompt: "SCN:error:500", reason: "overloaded" },
+  { prompt: "SCN:error:529", reason: "overloaded" },
+  { prompt: "SCN:cut", reason: "overloaded" },
+  { prompt: "SCN:empty", reason: "provider_no_output" },
+  { prompt: "SCN:too-long", reason: "context_exceeded" },
+];
+
+/** Which providers need a program that an operator may not have installed. */
+const NEEDS_PROGRAM: readonly Provider[] = ["claude-code", "codex-app-server", "opencode", "acp"];
 
 export function describeAdapter(provider: Provider, prompts: Prompts): void {
   const run = async (prompt: string | ((cwd: string) => string)) => {
@@ -51,7 +73,8 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
   const agent = prompts.order?.providerOptions?.agent;
   const can = capabilitiesOf(provider, typeof agent === "string" ? agent : undefined);
 
-  describe(`adapter contract: ${provider}`, () => {
+  // A real CLI takes seconds to start, and many more on a busy machine.
+  describe(`adapter contract: ${provider}`, { timeout: 120_000 }, () => {
     test("says text: deltas, one message.stop with the text, one run.finished at the end", async () => {
       const { events } = await runToEnd(prompts.text);
       expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
@@ -171,23 +194,43 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(finishedOf(await client.events("run_2"))).toMatchObject({ outcome: "succeeded" });
     });
 
+    const { leave } = prompts;
+    if (leave !== undefined)
+      test("[S-41] interrupted while it asks for leave, it goes on in its conversation, and is not asked again", async () => {
+        const { client, cwd, process, again } = await startRunner();
+        const providerOptions = { ...prompts.order?.providerOptions, permissionMode: "ask" };
+        const order = { ...prompts.order, provider, cwd, providerOptions };
+        await client.start({ ...order, runId: "run_1", prompt: leave });
+        const { data } = await client.first("run_1", "human_loop.requested");
+        const { kind, title, rule } = data;
+        const first = client.events("run_1");
+        process.kill("SIGTERM");
+        await once(process, "exit");
+        expect(await readdir(cwd)).not.toContain("made");
+        const given: GivenAnswer[] = [{ kind, title, rule, decision: "allow", scope: "once" }];
+        const { client: later } = await again();
+        const conversationId = conversationOf(await first);
+        const prompt = promptAfterParking(given);
+        await later.start({ ...order, runId: "run_1-p1", prompt, given, conversationId });
+        const events = await later.events("run_1-p1");
+        expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+        expect(conversationOf(events)).toBe(conversationId);
+        expect(ofType(events, "human_loop.requested")).toEqual([]);
+        expect(await readdir(cwd)).toContain("made");
+      });
+
+    if (NEEDS_PROGRAM.includes(provider))
+      test("[R-5.7] a program that is not installed: cli_missing", async () => {
+        const { client, cwd } = await startRunner({ toolkit: async () => {} });
+        await client.start({ ...prompts.order, runId: "run_1", provider, prompt: prompts.text, cwd });
+        const finished = finishedOf(await client.events("run_1"));
+        expect(finished).toMatchObject({ outcome: "failed", reason: "cli_missing" });
+        expect(finished.evidence).toContain("The Hosts page shows the command");
+      });
+
     test.each(prompts.failures)("[R-5.7] $prompt fails as $reason", async ({ prompt, reason }) => {
       const { events } = await runToEnd(prompt);
       expect(finishedOf(events)).toMatchObject({ outcome: "failed", reason, evidence: expect.stringMatching(/\S/) });
     });
   });
-}
-
-/** Programs that work in this folder, the runner aside. */
-async function processesIn(cwd: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const [at, command] = await Promise.all([
-      readlink(`/proc/${pid}/cwd`).catch(() => ""),
-      readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""),
-    ]);
-    if (at.startsWith(cwd) && command !== "" && !command.includes("runner.mjs"))
-      found.push(command.replaceAll("\0", " "));
-  }
-  return found;
 }

@@ -2,7 +2,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { describeAdapter } from "./adapter-contract.ts";
+import { describeAdapter, MODEL_FAILURES } from "./adapter-contract.ts";
 import { finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
 import { HOST_SECRET, startRunner } from "./support/runner-process.ts";
 
@@ -19,16 +19,8 @@ describeAdapter(provider, {
   hang: "SCN:hang",
   commandHang: "SCN:bash-hang",
   usage: { prompt: "SCN:think", inputTokens: 2_100, outputTokens: 34 },
-  failures: [
-    { prompt: "SCN:error:401", reason: "auth_rejected" },
-    { prompt: "SCN:error:429", reason: "rate_limited" },
-    { prompt: "SCN:error:500", reason: "overloaded" },
-    { prompt: "SCN:error:529", reason: "overloaded" },
-    { prompt: "SCN:error:404", reason: "model_not_found" },
-    { prompt: "SCN:too-long", reason: "context_exceeded" },
-    { prompt: "SCN:cut", reason: "overloaded" },
-    { prompt: "SCN:empty", reason: "provider_no_output" },
-  ],
+  leave: 'SCN:insist CMD:"touch made"',
+  failures: MODEL_FAILURES,
 });
 
 test("the model is reached through the egress with a placeholder for the key, and nothing of the host's environment", async () => {

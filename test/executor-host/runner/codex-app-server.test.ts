@@ -2,8 +2,8 @@
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { describeAdapter } from "./adapter-contract.ts";
-import { finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
+import { describeAdapter, MODEL_FAILURES } from "./adapter-contract.ts";
+import { conversationOf, finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
 import { HOST_SECRET, startRunner } from "./support/runner-process.ts";
 
 const provider = "codex-app-server";
@@ -19,17 +19,8 @@ describeAdapter(provider, {
   hang: "SCN:hang",
   commandHang: "SCN:bash-hang",
   usage: { prompt: "SCN:todo", inputTokens: 2_400, outputTokens: 68 },
-  failures: [
-    { prompt: "SCN:error:401", reason: "auth_rejected" },
-    { prompt: "SCN:error:403", reason: "auth_rejected" },
-    { prompt: "SCN:error:429", reason: "rate_limited" },
-    { prompt: "SCN:error:500", reason: "overloaded" },
-    { prompt: "SCN:error:529", reason: "overloaded" },
-    { prompt: "SCN:error:404", reason: "model_not_found" },
-    { prompt: "SCN:too-long", reason: "context_exceeded" },
-    { prompt: "SCN:cut", reason: "overloaded" },
-    { prompt: "SCN:empty", reason: "provider_no_output" },
-  ],
+  leave: 'SCN:insist CMD:"touch made"',
+  failures: MODEL_FAILURES,
 });
 
 test("the model is reached through the egress without a key, and nothing of the host's environment", async () => {
@@ -159,7 +150,3 @@ test("options that are not on the list are left out, and that is said", async ()
   expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
   expect(ofType(events, "run.status")[1]?.data.detail).toBe("Not understood and left out: env, codexPath");
 });
-
-function conversationOf(events: Parameters<typeof finishedOf>[0]): string | undefined {
-  return ofType(events, "run.status").find(({ data }) => data.conversationId)?.data.conversationId;
-}

@@ -2,8 +2,8 @@
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { describeAdapter } from "./adapter-contract.ts";
-import { finishedOf, ofType, toolsOf } from "./support/read.ts";
+import { describeAdapter, MODEL_FAILURES } from "./adapter-contract.ts";
+import { conversationOf, finishedOf, ofType, toolsOf } from "./support/read.ts";
 import { HOST_SECRET, startRunner } from "./support/runner-process.ts";
 
 const provider = "opencode";
@@ -19,17 +19,7 @@ describeAdapter(provider, {
   hang: "SCN:hang",
   commandHang: "SCN:bash-hang",
   usage: { prompt: "SCN:todo", inputTokens: 2_400, outputTokens: 68 },
-  failures: [
-    { prompt: "SCN:error:401", reason: "auth_rejected" },
-    { prompt: "SCN:error:403", reason: "auth_rejected" },
-    { prompt: "SCN:error:429", reason: "rate_limited" },
-    { prompt: "SCN:error:500", reason: "overloaded" },
-    { prompt: "SCN:error:529", reason: "overloaded" },
-    { prompt: "SCN:error:404", reason: "model_not_found" },
-    { prompt: "SCN:too-long", reason: "context_exceeded" },
-    { prompt: "SCN:cut", reason: "overloaded" },
-    { prompt: "SCN:empty", reason: "provider_no_output" },
-  ],
+  failures: MODEL_FAILURES,
 });
 
 test("the model is reached through the egress with a placeholder for the key, and nothing of the host's environment", async () => {
@@ -119,7 +109,3 @@ test("OpenCode's own death in the middle of a turn ends the run", async () => {
   expect(finished).toMatchObject({ outcome: "failed", reason: "container_failed" });
   expect(finished.evidence).toContain("SIGKILL");
 });
-
-function conversationOf(events: Parameters<typeof finishedOf>[0]): string | undefined {
-  return ofType(events, "run.status").find(({ data }) => data.conversationId)?.data.conversationId;
-}

@@ -17,6 +17,7 @@ describeAdapter("scripted", {
   question: "ask question Which colour? | Red | Blue",
   hang: "say begun\nhang",
   commandHang: "bash tail -f /dev/null",
+  leave: "ask permission touch made\nbash touch made",
   usage: { prompt: "usage 10 20\nusage 1 2", inputTokens: 11, outputTokens: 22 },
   failures: [
     { prompt: "fail rate_limited", reason: "rate_limited" },

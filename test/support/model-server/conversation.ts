@@ -30,13 +30,13 @@ export function askedScenario(said: readonly Said[]): Asked | undefined {
   const prompt = said[at]?.text;
   const mark = prompt === undefined ? undefined : [...prompt.matchAll(MARK)].at(-1);
   if (prompt === undefined || !mark?.[1]) return undefined;
-  let turn = 0;
-  let before = "user";
-  for (const { role } of said.slice(at + 1)) {
-    if (role === "assistant" && before !== "assistant") turn++;
-    before = role;
-  }
+  const turn = turnsOf(said.slice(at + 1));
   return { name: mark[1], args: (mark[2] ?? "").split(":").filter(Boolean), prompt, turn };
+}
+
+/** How many answers the model has given in these messages. */
+export function turnsOf(said: readonly Said[]): number {
+  return said.filter(({ role }, index) => role === "assistant" && said[index - 1]?.role !== "assistant").length;
 }
 
 /** A value that the prompt gives as `NAME:value` (to the next white space), or in quotes for more words. */

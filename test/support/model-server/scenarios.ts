@@ -11,9 +11,10 @@
  *   SCN:cut            the stream breaks off                 SCN:hang          says a word, then nothing
  *   SCN:empty          an answer without content             SCN:history       says what it was told before (MARKER-x)
  *   SCN:bash-hang      a command that runs until it is killed
+ *   SCN:insist CMD:"command"  runs it, and once more when the agent is told that it was interrupted
  *   SCN:tool:NAME INPUT:{"json":true}                        a tool by the agent's own name for it; INPUT ends the prompt
  */
-import { type Asked, type Conversation, given, workingDirectory } from "./conversation.ts";
+import { type Asked, type Conversation, given, turnsOf, workingDirectory } from "./conversation.ts";
 
 export type ToolCall =
   | { tool: "write"; path: string; text: string }
@@ -39,6 +40,9 @@ type Scenario = (asked: Asked, conversation: Conversation) => Reply[];
 const say = (text: string): Part => ({ kind: "text", pieces: text.match(/\S+\s*/g) ?? [""] });
 const answer = (...parts: Part[]): Reply => ({ status: 200, parts });
 const tool = (call: ToolCall): Part => ({ kind: "tool", call });
+
+/** What a session says to an agent that goes on after a person's answer. */
+const INTERRUPTED = /interrupted while you waited for a person/;
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   text: ({ args: [count = "20", everyMs = "0"] }) => [
@@ -76,6 +80,12 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     answer(say("I run it. "), tool({ tool: "bash", command: given(prompt, "CMD") ?? "echo hi" })),
     answer(say("It ran.")),
   ],
+  insist: ({ prompt, turn }, { said }) => {
+    const toldAt = said.findLastIndex(({ role, text }) => role === "user" && INTERRUPTED.test(text));
+    const again = toldAt >= 0 && turnsOf(said.slice(toldAt + 1)) === 0;
+    const run = answer(say("I run it. "), tool({ tool: "bash", command: given(prompt, "CMD") ?? "echo hi" }));
+    return [run, ...Array<Reply>(turn).fill(again ? run : answer(say("It ran.")))];
+  },
   tool: ({ prompt, args: [name = ""] }) => [
     answer(say("I use it. "), tool({ tool: "raw", name, input: JSON.parse(prompt.split(/INPUT:/)[1] ?? "{}") })),
     answer(say("It is used.")),

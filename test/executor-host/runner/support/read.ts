@@ -31,3 +31,8 @@ export function finishedOf(events: readonly RunEvent[]) {
   if (events.at(-1)?.type !== "run.finished") throw new Error("something comes after run.finished");
   return finished[0]!.data;
 }
+
+/** The name of the conversation, where the provider said one. */
+export function conversationOf(events: readonly RunEvent[]): string | undefined {
+  return ofType(events, "run.status").find(({ data }) => data.conversationId)?.data.conversationId;
+}
