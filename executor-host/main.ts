@@ -35,6 +35,7 @@ import { Sessions } from "./session/sessions.ts";
 import { sweepHost } from "./session/sweep.ts";
 import { Turns } from "./session/turns.ts";
 import { placeAcpAgents } from "./toolkit/acp-agents.ts";
+import { CliHealth } from "./toolkit/cli-health.ts";
 import { prepareToolkit } from "./toolkit/toolkit.ts";
 import { WorkerImage, type WorkerImageNeeds } from "./worker-image.ts";
 import { hostBases } from "./workspace/host-bases.ts";
@@ -149,7 +150,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     token: (refused) => access.token(refused),
     kindsChanged: () => void control.factsChanged(),
   });
-  const toolkit = dependencies.toolkit ?? realToolkit(config, keys);
+  const toolkit = dependencies.toolkit ?? realToolkit(config, keys, () => void control.factsChanged());
   const live = new LiveSettings(config.settings);
   const settings = live.current;
   const image = workerImage(engines, { settings, clock, logger, changed: () => void control.factsChanged() });
@@ -246,7 +247,8 @@ function workerImage(
   });
 }
 
-function realToolkit({ paths, settings }: HostConfig, keys: HostKeys) {
+function realToolkit({ paths, settings }: HostConfig, keys: HostKeys, changed: () => void) {
+  const health = new CliHealth(changed);
   let prepared: Promise<string> | undefined;
   return {
     /** Built once per daemon; a failure is not kept, so that the next worker tries again. */
@@ -259,6 +261,6 @@ function realToolkit({ paths, settings }: HostConfig, keys: HostKeys) {
         });
       return prepared;
     },
-    providers: () => providerReadiness(paths, keys.upstreams(), Object.keys(settings.acpAgents ?? {})),
+    providers: () => providerReadiness(paths, keys.upstreams(), Object.keys(settings.acpAgents ?? {}), health.reason),
   };
 }

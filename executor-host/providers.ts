@@ -1,25 +1,44 @@
 /** Which providers can work here and now (R-6.7): what drives it is installed, and a key is there for the egress proxy to add. */
+import { join } from "node:path";
 import type { HostFacts } from "#protocol/messages.ts";
+import type { Provider } from "#protocol/vocabulary.ts";
 import type { StatePaths } from "./config.ts";
 import type { UpstreamTable } from "./egress/credentials.ts";
-import { CLI_PROVIDERS, type CliPackage, toolkitReadiness } from "./toolkit/clis.ts";
-import { installCommand } from "./toolkit/install-command.ts";
+import { CLI_PROVIDERS, type CliPackage, cliBinary, toolkitReadiness } from "./toolkit/clis.ts";
+import { installCommand, quoted } from "./toolkit/install-command.ts";
 
 const SET = "Portal, Credentials, Add; or set it in the daemon's environment and start the daemon again.";
 
-/** @param ownAgents the operator's own of the provider `acp`. @returns a state per provider that this host knows; a reason and one fix wherever it is not `ready` */
+/**
+ * @param ownAgents the operator's own of the provider `acp`
+ * @param broken why a CLI that is installed does not run; undefined when it does
+ * @returns a state per provider that this host knows; a reason and one fix wherever it is not `ready`
+ */
 export async function providerReadiness(
   paths: Pick<StatePaths, "root" | "toolkit">,
   upstreams: UpstreamTable,
   ownAgents: readonly string[] = [],
+  broken: (binary: string) => Promise<string | undefined> = async () => undefined,
 ): Promise<HostFacts["providers"]> {
   const clis = await toolkitReadiness(paths.toolkit);
+  const why = new Map<Provider, string>();
+  for (const provider of CLI_PROVIDERS) {
+    const cli = clis[provider];
+    const words = cli.readiness === "ready" ? await broken(cliBinary(paths.toolkit, provider)) : undefined;
+    if (words === undefined || cli.readiness !== "ready") continue;
+    why.set(provider, `${provider} ${cli.version} is installed, but ${words}.`);
+    // The agents of the other protocol that drive it cannot work either.
+    clis[provider] = { readiness: "runtime_unhealthy", reason: why.get(provider) ?? words };
+  }
   const providers: HostFacts["providers"] = { scripted: { state: "ready" }, native: nativeReadiness(upstreams) };
   for (const provider of CLI_PROVIDERS) {
     const cli = clis[provider];
     const upstream = upstreams.get(provider);
     if (cli.readiness !== "ready") {
-      providers[provider] = { state: cli.readiness, reason: cli.reason, fix: installCommand(provider, paths.root) };
+      const install = installCommand(provider, paths.root);
+      // What is there at the right version is left alone by installing.
+      const fix = why.has(provider) ? `rm -r ${quoted(join(paths.toolkit, provider))} && ${install}` : install;
+      providers[provider] = { state: cli.readiness, reason: cli.reason, fix };
     } else if (upstream?.state === "unready") {
       providers[provider] = {
         state: "environment_not_ready",
@@ -52,6 +71,13 @@ function acpReadiness(
   if (ownAgents.length > 0) return { state: "ready" };
   const state = "environment_not_ready";
   const installed = ACP_AGENTS.filter(({ packages }) => packages.every((name) => clis[name].readiness === "ready"));
+  const unhealthy = ACP_AGENTS.flatMap(({ packages }) => packages.map((name) => clis[name])).find(
+    ({ readiness }) => readiness === "runtime_unhealthy",
+  );
+  if (installed.length === 0 && unhealthy?.readiness === "runtime_unhealthy") {
+    const fix = "Mend that agent first: its own line says how.";
+    return { state: "runtime_unhealthy", reason: unhealthy.reason, fix };
+  }
   if (installed.length === 0) {
     const fix = installCommand("claude-agent-acp", stateDir).replace("install", "install claude-code");
     return { state, reason: "No agent of the Agent Client Protocol is installed on this host.", fix };

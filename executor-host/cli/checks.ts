@@ -15,6 +15,7 @@ import { createOutboxTables, outboxBacklog } from "../link/outbox.ts";
 import { runningDaemon } from "../local-api.ts";
 import { ownKeys } from "../local-credentials/read.ts";
 import { providerReadiness } from "../providers.ts";
+import { whyBroken } from "../toolkit/cli-health.ts";
 
 export type CheckResult = { name: string; result: "ok" | "warn" | "fail"; detail: string; fix?: string };
 
@@ -69,7 +70,12 @@ export async function checkImage(settings: Settings, log: (line: string) => void
 }
 
 export async function checkToolkit(paths: StatePaths, env: Environment): Promise<CheckResult[]> {
-  const providers = await providerReadiness(paths, upstreamsFrom(env, [], ownKeys(paths, env, Date.now())));
+  const providers = await providerReadiness(
+    paths,
+    upstreamsFrom(env, [], ownKeys(paths, env, Date.now())),
+    [],
+    whyBroken,
+  );
   return Object.entries(providers).map(([provider, { state, version, reason, fix }]) => ({
     name: `provider ${provider}`,
     result: state === "ready" ? "ok" : "warn",

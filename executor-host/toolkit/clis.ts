@@ -118,6 +118,11 @@ export type ProviderReadiness =
   | { readiness: Extract<Readiness, "ready">; version: string }
   | { readiness: Exclude<Readiness, "ready">; reason: string };
 
+/** The file that is run, in a toolkit. */
+export function cliBinary(dir: string, provider: CliPackage): string {
+  return path.join(dir, provider, BINARIES[provider](ARCH));
+}
+
 /** Whether each CLI could be started from this toolkit; if not, installing it is the way out. */
 export async function toolkitReadiness(dir: string): Promise<Record<CliPackage, ProviderReadiness>> {
   const entries = await Promise.all(
@@ -136,7 +141,7 @@ async function cliReadiness(dir: string, provider: CliPackage): Promise<Provider
     return { readiness: "environment_not_ready", reason };
   }
   try {
-    await access(path.join(dir, provider, BINARIES[provider](ARCH)), constants.X_OK);
+    await access(cliBinary(dir, provider), constants.X_OK);
     return { readiness: "ready", version };
   } catch {
     // Whatever keeps it from being run, installing again is the way out.
