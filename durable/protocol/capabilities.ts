@@ -36,7 +36,7 @@ export const PROVIDER_CAPABILITIES: Readonly<Record<Provider, CapabilityRow>> = 
   native: AGENT,
   // What can be said of whichever agent happens to be there; `ACP_AGENTS` knows some by name.
   acp: { ...AGENT, humanLoop: false, questions: false },
-  // Every script begins anew: there is nothing to remember.
+  // Every script begins anew: there is nothing to remember. A parked run goes on, but with the rest of its own script.
   scripted: { ...AGENT, resume: false },
 };
 
@@ -55,9 +55,9 @@ export function capabilitiesOf(provider: Provider, agent?: string): CapabilityRo
 
 export type Wanted = {
   provider: Provider;
-  model?: string;
-  providerOptions?: Readonly<Record<string, unknown>>;
-  requires?: readonly Capability[];
+  model?: string | undefined;
+  providerOptions?: Readonly<Record<string, unknown>> | undefined;
+  requires?: readonly Capability[] | undefined;
 };
 
 /**
@@ -66,16 +66,39 @@ export type Wanted = {
  * unless it is required: a new one is begun, and that is said.
  */
 export function missingCapabilities({ provider, model, providerOptions, requires = [] }: Wanted): Capability[] {
-  const named = providerOptions?.agent;
-  const agent = typeof named === "string" ? named : model?.split("/")[0];
-  const row = capabilitiesOf(provider, agent);
+  const row = capabilitiesOf(provider, agentName({ model, providerOptions }));
   const needs = new Set<Capability>(requires);
   if (providerOptions?.permissionMode === "ask") needs.add("humanLoop");
   return [...needs].filter((capability) => !row[capability]);
 }
 
+/** Which agent of `acp` a run names, in its options or in its model. */
+export function agentName({ model, providerOptions }: Pick<Wanted, "model" | "providerOptions">): string | undefined {
+  const named = providerOptions?.agent;
+  return typeof named === "string" ? named : model?.split("/")[0];
+}
+
+export type CapabilityRefusal = {
+  ok: false;
+  reason: "capability_missing";
+  message: string;
+  details: { provider: Provider; missing: Capability[]; able: Provider[] };
+};
+
+/** Why a run may not begin, with who could do it; undefined when its provider can do all that it needs. */
+export function capabilityRefusal(wanted: Wanted): CapabilityRefusal | undefined {
+  const missing = missingCapabilities(wanted);
+  if (missing.length === 0) return undefined;
+  const { provider } = wanted;
+  const able = providersWith(missing);
+  const fix =
+    able.length > 0 ? `Choose another provider: ${able.join(", ")}.` : "No provider can do this yet; leave it out.";
+  const message = `${provider} cannot do what this run needs (${missing.join(", ")}). ${fix}`;
+  return { ok: false, reason: "capability_missing", message, details: { provider, missing, able } };
+}
+
 /** Providers that can do all of it, to be named to whoever was refused. */
-export function providersWith(needs: readonly Capability[]): Provider[] {
+function providersWith(needs: readonly Capability[]): Provider[] {
   return (Object.keys(PROVIDER_CAPABILITIES) as Provider[]).filter((provider) =>
     needs.every((need) => PROVIDER_CAPABILITIES[provider][need]),
   );

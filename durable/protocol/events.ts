@@ -133,6 +133,8 @@ export const EVENT_DATA = {
   "run.status": z.object({
     state: z.enum(["queued", "assigned", "preparing", "running", "waiting", "cancelling"]),
     detail: z.string().max(1_000).optional(),
+    /** `detail` is a warning: it stays with the run when the run goes on. */
+    warning: z.boolean().optional(),
     hostId: z.string().max(100).optional(),
     attempt: z.number().int().positive().optional(),
     /** The attempt is not made before (milliseconds since 1970). */

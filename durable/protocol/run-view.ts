@@ -24,6 +24,8 @@ type RunBase = {
   queuedAt: number;
   startedAt?: number;
   usage?: Usage;
+  /** What it could not do as it was meant to; stays when it has finished. */
+  warnings?: string[];
   /** How often it was parked; each time its conversation goes on in a part of its own. */
   part?: number;
   /** What was answered while it was parked, for the part to come. */
@@ -60,10 +62,14 @@ export type RunView = RunBase &
 
 type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>;
 
+const WARNINGS_KEPT = 5;
+
 /** The run in the state that the event says. */
 export function runWithStatus(run: RunView, event: Of<"run.status">): RunView {
-  const { state, detail, hostId, attempt, nextAt, failedHostId, parked } = event.data;
+  const { state, hostId, attempt, nextAt, failedHostId, parked, warning } = event.data;
   if (run.state === "finished") return run;
+  if (warning && event.data.detail) run = { ...run, warnings: warningsWith(run, event.data.detail) };
+  const detail = warning ? undefined : event.data.detail;
   const { nextAt: _then, failedHostId: _there, ...kept } = run as Extract<RunView, { state: "queued" }>;
   const { parked: was, ...known } = kept as typeof kept & { parked?: boolean };
   const base = { ...known, detail, attempt: attempt ?? run.attempt } as typeof run;
@@ -86,6 +92,10 @@ export function runWithStatus(run: RunView, event: Of<"run.status">): RunView {
   const host = hostId ?? ("hostId" in run ? run.hostId : "");
   if (state === "assigned" || state === "preparing") return { ...base, state, hostId: host };
   return { ...base, state, hostId: host, startedAt: run.startedAt ?? event.at };
+}
+
+function warningsWith({ warnings = [] }: RunView, said: string): string[] {
+  return [...warnings.filter((known) => known !== said), said].slice(-WARNINGS_KEPT);
 }
 
 /** The run as it ended; what only an unfinished one needs is gone. */

@@ -1,5 +1,6 @@
 /** What travels between a person's page and the session: commands up, snapshot, events and answers down. */
 import { z } from "zod";
+import { CAPABILITIES } from "./capabilities.ts";
 import { humanLoopReplySchema, providerOptionsSchema, type SessionEvent } from "./events.ts";
 import { commandIdSchema } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
@@ -17,6 +18,8 @@ export const promptSchema = z.object({
   timeoutMs: z.number().int().positive().optional(),
   retryOn: z.array(z.literal("host_lost")).max(1).optional(),
   manifest: promptManifestSchema.optional(),
+  /** What the provider has to be able to do; a run that would lack it is refused. */
+  requires: z.array(z.enum(CAPABILITIES)).max(CAPABILITIES.length).optional(),
 });
 /** With what only the API may ask for. */
 export type PromptInput = z.infer<typeof promptSchema> & {

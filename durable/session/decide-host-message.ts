@@ -105,14 +105,14 @@ function decideRunEvent(view: SessionView, run: UnfinishedRun, event: RunEvent):
 }
 
 function decideRunStatus(run: UnfinishedRun, data: Extract<RunEvent, { type: "run.status" }>["data"]): NewEvent[] {
-  const { detail, conversationId } = data;
+  const { detail, conversationId, warning } = data;
   // A runner speaks of running and waiting; the rest is the session's to say, and a cancel is not undone by it.
   const spoken = data.state === "running" || data.state === "waiting";
   const state =
     run.state === "cancelling" || !spoken ? (run.state === "cancelling" ? "cancelling" : undefined) : data.state;
   if (state === undefined) return [];
   if (state === run.state && !detail && !conversationId) return [];
-  return [{ type: "run.status", runId: run.id, data: { state, detail, conversationId } }];
+  return [{ type: "run.status", runId: run.id, data: { state, detail, conversationId, warning } }];
 }
 
 function isKnownRequest(view: SessionView, requestId: string): boolean {

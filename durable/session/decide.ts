@@ -2,6 +2,7 @@
  * What happens because of a command: a pure function of what is known. Answers events, or a rejection for whoever
  * asked. No clock, no platform, no randomness: ids and times come in with the command.
  */
+import { capabilityRefusal } from "#protocol/capabilities.ts";
 import type { NewEvent } from "#protocol/events.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import { type Rejection, reject } from "#protocol/objects.ts";
@@ -122,11 +123,15 @@ function decidePrompt(view: SessionView, command: Extract<SessionCommand, { type
       `This session already has ${queued} prompts waiting. Remove one or wait for the next to start.`,
     );
   }
-  const { runId, messageId, prompt } = command;
+  const { runId, messageId } = command;
+  const { requires, ...prompt } = command.prompt;
+  const provider = prompt.provider ?? view.provider;
+  const refusal = capabilityRefusal({ ...prompt, provider, requires });
+  if (refusal) return refusal;
   const prompted: NewEvent = {
     type: "session.prompted",
     runId,
-    data: { ...prompt, messageId, provider: prompt.provider ?? view.provider, author: asked.by },
+    data: { ...prompt, messageId, provider, author: asked.by },
   };
   if (activeRun(view) || queued > 0 || !workerTakesRuns(view)) return happened(prompted);
   const after = applyEvent(view, {

@@ -11,6 +11,7 @@
  * `ending` becomes `finished` as soon as the adapter has returned and its programs have exited: nothing of a run writes
  * to the workspace after its run.finished.
  */
+import { agentName, capabilitiesOf } from "#protocol/capabilities.ts";
 import type { HumanLoopReply, RunFinishedData, Usage } from "#protocol/events.ts";
 import type { ProviderRunStart } from "#protocol/runner-api.ts";
 import type { Adapter, AdapterContext, AdapterEnd, ProviderUsage } from "./adapters/adapter.ts";
@@ -89,6 +90,8 @@ export class Run {
       this.#end({ outcome: "timed_out", reason: "timeout", evidence }),
     );
     this.#recorder.event({ type: "run.status", data: { state: "running" } });
+    if (mustForget(input))
+      this.#warn(`${input.provider} cannot go on with an earlier conversation; this run begins a new one.`);
     void this.#drive(input, adapter, this.#context(needs));
   }
 
@@ -170,12 +173,18 @@ export class Run {
           type: "run.status",
           data: { state: this.#statusState(), detail: detail.slice(0, 1_000) },
         }),
+      warn: (detail) => this.#warn(detail),
       usage: (usage) => {
         this.#usage = usage;
       },
       ask: (question) => this.#broker.ask(question),
       spawn: (command, args, options) => this.#processes.spawn(command, args, options),
     };
+  }
+
+  #warn(detail: string): void {
+    const data = { state: this.#statusState(), detail: detail.slice(0, 1_000), warning: true };
+    this.#recorder.event({ type: "run.status", data });
   }
 
   #statusState(): "running" | "waiting" {
@@ -188,6 +197,12 @@ function toFinished(end: AdapterEnd): RunFinishedData {
   const { reason, evidence } = end;
   if (reason === "cancelled") return { outcome: "cancelled" };
   return { outcome: reason === "timeout" ? "timed_out" : "failed", reason, evidence };
+}
+
+/** Whether there is a conversation that this provider cannot go on with. A parked run's own answers it does get. */
+function mustForget(input: ProviderRunStart): boolean {
+  if (input.conversationId === undefined || input.given?.length) return false;
+  return !capabilitiesOf(input.provider, agentName(input)).resume;
 }
 
 /** Runs the adapter. A thrown value is a defect of ours: the run fails as `internal`, with what was thrown. */

@@ -1,6 +1,9 @@
 /** The matrix of what agents can do, over HTTP, and runs that need what their agent cannot. */
+import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import WebSocket from "ws";
 import { CAPABILITIES, capabilitiesOf, missingCapabilities } from "#protocol/capabilities.ts";
+import { newId } from "#protocol/ids.ts";
 import { PROVIDERS } from "#protocol/vocabulary.ts";
 import { type Caller, firstCaller } from "../support/accounts.ts";
 import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
@@ -35,6 +38,51 @@ test("[R-6.4] a run that needs what its agent cannot do is refused, with the one
   const { body } = await caller.call<{ sessions: unknown[] }>("GET", "/api/sessions");
   expect(body.sessions).toEqual([]);
 });
+
+test("[R-6.4] it is refused also when the provider is the session's own, in a chat, and over the session's socket", async () => {
+  const order = { prompt: "go", requires: ["resume"] };
+  const refusal = { ok: false, reason: "capability_missing", details: { provider: "scripted", missing: ["resume"] } };
+  // A new session whose provider is the organisation's choice: no session is left behind.
+  const before = (await caller.call<{ sessions: unknown[] }>("GET", "/api/sessions")).body.sessions.length;
+  const fresh = { ...order, provider: "scripted" };
+  for (const [path, body] of [
+    ["/api/runs/start", fresh],
+    ["/api/chat", { ...fresh, id: "a chat", messages: [asked()] }],
+  ] as const)
+    expect(await caller.call("POST", path, body), path).toMatchObject({ status: 422, body: refusal });
+  expect((await caller.call<{ sessions: unknown[] }>("GET", "/api/sessions")).body.sessions).toHaveLength(before);
+
+  const made = await caller.call<{ session: { id: string } }>("POST", "/api/sessions", { provider: "scripted" });
+  const sessionId = made.body.session.id;
+  for (const [path, body] of [
+    ["/api/runs/start", { ...order, sessionId }],
+    ["/api/runs/queue/enqueue", { ...order, sessionId }],
+    ["/api/chat", { ...order, id: sessionId, messages: [asked()] }],
+  ] as const)
+    expect(await caller.call("POST", path, body), path).toMatchObject({ status: 422, body: refusal });
+
+  const socket = new WebSocket(`${worker.origin.replace("http", "ws")}/api/sessions/${sessionId}/socket`, {
+    headers: { authorization: `Bearer ${caller.token}` },
+  });
+  try {
+    await once(socket, "open");
+    const answered = new Promise<unknown>((resolve) => {
+      socket.on("message", (data) => {
+        const message = JSON.parse(String(data));
+        if (message.type === "answer") resolve(message);
+      });
+    });
+    const prompt = { text: "go", requires: ["resume"] };
+    socket.send(JSON.stringify({ type: "prompt", id: newId("cmd"), prompt }));
+    expect(await answered).toMatchObject({ type: "answer", ...refusal });
+  } finally {
+    socket.close();
+  }
+  const { body } = await caller.call<{ view: { runs: unknown[] } }>("GET", `/api/sessions/${sessionId}`);
+  expect(body.view.runs).toEqual([]);
+});
+
+const asked = () => ({ id: newId("msg"), role: "user", parts: [{ type: "text", text: "go" }] });
 
 test("to be asked is a need of its own; an agent of acp is judged by its name, in the options or in the model", () => {
   const providerOptions = { permissionMode: "ask" };

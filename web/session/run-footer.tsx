@@ -1,4 +1,4 @@
-import { LoaderCircle } from "lucide-react";
+import { LoaderCircle, TriangleAlert } from "lucide-react";
 import { lazy, Suspense } from "react";
 import type { Usage } from "#protocol/events.ts";
 import type { RunView } from "#protocol/run-view.ts";
@@ -15,7 +15,17 @@ type Finished = Extract<RunView, { state: "finished" }>;
 
 /** Under a turn: what the run is doing, or how it ended. */
 export function RunFooter({ run }: { run: RunView }) {
-  return run.state === "finished" ? <Ended run={run} /> : <Progress run={run} />;
+  return (
+    <>
+      {run.warnings?.map((warning) => (
+        <p key={warning} data-testid="run-warning" className="mb-1 flex items-start gap-2 text-sm text-warn">
+          <TriangleAlert size={15} className="mt-0.5 shrink-0" aria-hidden />
+          <span>{warning}</span>
+        </p>
+      ))}
+      {run.state === "finished" ? <Ended run={run} /> : <Progress run={run} />}
+    </>
+  );
 }
 
 function Progress({ run }: { run: Exclude<RunView, Finished> }) {

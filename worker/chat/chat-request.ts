@@ -29,15 +29,16 @@ export async function chatSession(c: AppContext, chatId: string): Promise<ChatSe
 export async function startChat(c: AppContext, body: ChatBody): Promise<StartedRun> {
   const message = lastUserMessage(body);
   const text = textOf(message);
-  const { provider, model, providerOptions, runTimeoutMs, retryOn } = body;
-  const prompt = promptOf({ prompt: text, provider, model, providerOptions, runTimeoutMs, retryOn });
+  const { provider, model, providerOptions, runTimeoutMs, retryOn, requires } = body;
+  const prompt = promptOf({ prompt: text, provider, model, providerOptions, runTimeoutMs, retryOn, requires });
   const commandId = (await idempotencyKey(c)) ?? (await commandIdOf(body, message, text));
   const context = { ...(await commandContext(c)), ...(commandId === undefined ? {} : { commandId }) };
   const { sessionId, named } = await chatSession(c, body.id);
   const session = sessionObject(c.env, c.var.principal.organizationId, sessionId);
   let asked = await session.prompt(prompt, context);
   if (!asked.ok && asked.reason === "not_found" && named) {
-    await createSession(c, { title: titleFrom(text), provider }, sessionId);
+    const first = { model, providerOptions, requires };
+    await createSession(c, { title: titleFrom(text), provider }, { known: sessionId, first });
     asked = await session.prompt(prompt, context);
   }
   const { runId, cursor } = unwrap(asked);

@@ -1,6 +1,7 @@
 /** Making a session, on its own or with its first run. */
 import { eq } from "drizzle-orm";
 import type { z } from "zod";
+import { capabilityRefusal, type Wanted } from "#protocol/capabilities.ts";
 import type { createSessionBody } from "#protocol/http.ts";
 import { derivedId, newId } from "#protocol/ids.ts";
 import type { SessionView } from "#protocol/session-view.ts";
@@ -8,7 +9,7 @@ import { organizations } from "../../migrations/schema.ts";
 import { bindSession, usableApp } from "../apps/find.ts";
 import { type AppContext, commandContext, idempotencyKey } from "../context.ts";
 import { database } from "../db/database.ts";
-import { refuse, unwrap } from "../errors.ts";
+import { Refused, refuse, unwrap } from "../errors.ts";
 import { type SessionStub, sessionObject } from "../objects.ts";
 
 const DEFAULT_TITLE = "New session";
@@ -17,12 +18,13 @@ const DEFAULT_TITLE = "New session";
  * Creates a session of the principal's organisation. With an Idempotency-Key the id follows from the key, so that the
  * same request twice finds the session that the first one made.
  * @param known the id when something else decides it
+ * @param first what the first run needs of its provider: where that would be refused, no session is made either
  * @throws Refused what the object refuses
  */
 export async function createSession(
   c: AppContext,
   { title = DEFAULT_TITLE, provider, vmMode, appId, projectId }: z.output<typeof createSessionBody>,
-  known?: string,
+  { known, first }: { known?: string; first?: Omit<Wanted, "provider"> } = {},
 ): Promise<{ sessionId: string; session: SessionStub; view: SessionView }> {
   const app = appId === undefined ? undefined : await usableApp(c, appId);
   if (projectId !== undefined) refuse("project_unknown", "there is no such project", { projectId });
@@ -31,6 +33,9 @@ export async function createSession(
   const sessionId =
     known ?? (key === undefined ? newId("ses") : await derivedId("ses", organizationId, principalId, key));
   const defaults = await organizationDefaults(c);
+  const itsProvider = provider ?? app?.runtimeDefaults.provider ?? defaults.provider;
+  const refusal = first && capabilityRefusal({ ...first, provider: itsProvider });
+  if (refusal) throw new Refused(refusal);
   // Before the session: from its first moment on it is the app's, with the app's network and credentials.
   if (app) await bindSession(c, sessionId, app.id);
   const session = sessionObject(c.env, organizationId, sessionId);
@@ -41,7 +46,7 @@ export async function createSession(
         sessionId,
         organizationId,
         title,
-        provider: provider ?? app?.runtimeDefaults.provider ?? defaults.provider,
+        provider: itsProvider,
         vmMode: vmMode ?? app?.vmMode ?? defaults.vmMode,
       },
       // Its own id: with a first run, the caller's key is the id of the prompt.

@@ -4,7 +4,6 @@
  *   session ── prompt ──→ { runId, cursor } ── /events after cursor, this run only ──→ SSE through, or one JSON answer
  */
 import type { z } from "zod";
-import { missingCapabilities, providersWith } from "#protocol/capabilities.ts";
 import type { SessionEvent } from "#protocol/events.ts";
 import type { runResult, StartRunBody } from "#protocol/http.ts";
 import { LIMITS } from "#protocol/limits.ts";
@@ -38,29 +37,12 @@ export async function startRun(c: AppContext, body: StartRunBody): Promise<Start
   if (priority > 0 && !may(c.var.principal, "runs.operate"))
     refuse("forbidden", "a priority above 0 needs the permission runs.operate", { permission: "runs.operate" });
   const app = await appOf(c, body);
-  refuseIncapable(withDefaults(body, app?.runtimeDefaults));
   if (body.manifest !== undefined) refuseUnfit(body.manifest, body.sessionId === undefined ? "empty" : "unknown");
-  const { sessionId, session } = await sessionFor(c, body, app?.id);
-  const { runId, cursor } = unwrap(
-    await session.prompt(promptOf(withDefaults(body, app?.runtimeDefaults)), await commandContext(c)),
-  );
+  const order = withDefaults(body, app?.runtimeDefaults);
+  const { sessionId, session } = await sessionFor(c, order, app?.id);
+  const { runId, cursor } = unwrap(await session.prompt(promptOf(order), await commandContext(c)));
   c.set("log", c.var.log.with({ sessionId, runId }));
   return { session, sessionId, runId, cursor };
-}
-
-/** A run whose provider cannot do what it needs. One that names no provider gets the session's, which is not known here. */
-function refuseIncapable({ provider, model, providerOptions, requires }: StartRunBody): void {
-  if (provider === undefined) return;
-  const missing = missingCapabilities({ provider, model, providerOptions, requires });
-  if (missing.length === 0) return;
-  const able = providersWith(missing);
-  const fix =
-    able.length > 0 ? `Choose another provider: ${able.join(", ")}.` : "No provider can do this yet; leave it out.";
-  refuse("capability_missing", `${provider} cannot do what this run needs (${missing.join(", ")}). ${fix}`, {
-    provider,
-    missing,
-    able,
-  });
 }
 
 /**
@@ -98,18 +80,41 @@ async function sessionFor(
   if (body.sessionId !== undefined) {
     return { sessionId: body.sessionId, session: sessionObject(c.env, c.var.principal.organizationId, body.sessionId) };
   }
-  return createSession(c, { title: titleFrom(body.prompt), provider: body.provider, appId });
+  const { prompt, provider, model, providerOptions, requires } = body;
+  const first = { model, providerOptions, requires };
+  return createSession(c, { title: titleFrom(prompt), provider, appId }, { first });
 }
 
 /** The prompt as the session knows it. A time-out in the provider's options counts when the run itself names none. */
 export function promptOf(body: Omit<StartRunBody, "onDisconnect">): PromptInput {
-  const { prompt, provider, model, providerOptions, runTimeoutMs, retryOn, manifest, priority, executionProfile } =
-    body;
+  const {
+    prompt,
+    provider,
+    model,
+    providerOptions,
+    runTimeoutMs,
+    retryOn,
+    manifest,
+    priority,
+    executionProfile,
+    requires,
+  } = body;
   const labels = typeof executionProfile === "object" ? executionProfile.labels : undefined;
   const optionMs = providerOptions?.timeoutMs;
   const timeoutMs =
     runTimeoutMs ?? (typeof optionMs === "number" && Number.isInteger(optionMs) && optionMs > 0 ? optionMs : undefined);
-  const input = { text: prompt, provider, model, providerOptions, timeoutMs, retryOn, manifest, priority, labels };
+  const input = {
+    text: prompt,
+    provider,
+    model,
+    providerOptions,
+    timeoutMs,
+    retryOn,
+    manifest,
+    priority,
+    labels,
+    requires,
+  };
   // Left out, not undefined: the same request has to look the same to the session's receipts.
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as PromptInput;
 }

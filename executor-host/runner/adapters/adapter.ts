@@ -36,6 +36,8 @@ export type AdapterContext = {
   conversation(conversationId: string): void;
   /** One line for people about what is going on, or what was left out. */
   note(detail: string): void;
+  /** One line about what this run cannot do as it was meant to; it stays with the run. */
+  warn(detail: string): void;
   /** What the run has used up to now; the last call counts. */
   usage(usage: ProviderUsage): void;
   ask(question: Question): Promise<Resolution>;

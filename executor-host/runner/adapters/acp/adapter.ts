@@ -173,10 +173,10 @@ function unlessStopped<T>(coming: Promise<T>, { signal, clock }: AdapterContext,
 }
 
 /** The conversation's name says whose it is: another agent cannot go on with it. */
-function earlierOf(conversationId: string | undefined, agent: string, { note }: AdapterContext): string | undefined {
+function earlierOf(conversationId: string | undefined, agent: string, { warn }: AdapterContext): string | undefined {
   if (conversationId === undefined) return undefined;
   if (conversationId.startsWith(`${agent}:`)) return conversationId.slice(agent.length + 1);
-  note(`The earlier conversation was another agent's; this run begins a new one.`);
+  warn("The earlier conversation was another agent's; this run begins a new one.");
   return undefined;
 }
 

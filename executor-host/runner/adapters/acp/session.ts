@@ -9,7 +9,7 @@ type Needs = {
   rpc: Rpc;
   cwd: string;
   updates: Updates;
-  context: Pick<AdapterContext, "note">;
+  context: Pick<AdapterContext, "note" | "warn">;
   capabilities: InitializeAnswer["agentCapabilities"];
 };
 
@@ -36,7 +36,7 @@ async function load(
   const canResume = Boolean(capabilities?.sessionCapabilities?.resume);
   const method = capabilities?.loadSession ? "session/load" : canResume ? "session/resume" : undefined;
   if (!method) {
-    context.note(`This agent cannot go on with an earlier conversation; ${NEW}`);
+    context.warn(`This agent cannot go on with an earlier conversation; ${NEW}`);
     return undefined;
   }
   updates.replay(true);
@@ -44,7 +44,7 @@ async function load(
     return { ...(await rpc.request<SessionAnswer>(method, { sessionId, cwd, mcpServers: [] })), sessionId };
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
-    context.note(`The earlier conversation is not in this workspace (${messageOf(error)}); ${NEW}`);
+    context.warn(`The earlier conversation is not in this workspace (${messageOf(error)}); ${NEW}`);
     return undefined;
   } finally {
     updates.replay(false);

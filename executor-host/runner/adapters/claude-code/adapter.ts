@@ -132,7 +132,7 @@ async function resumption(
   if (input.conversationId === undefined) return {};
   const before = await findConversation(configDir, input.conversationId);
   if (!before) {
-    context.note("The earlier conversation is not in this workspace; this run begins a new one.");
+    context.warn("The earlier conversation is not in this workspace; this run begins a new one.");
     return {};
   }
   observer.before = before;

@@ -159,6 +159,6 @@ async function resumption(
 ): Promise<{ resume?: string }> {
   if (input.conversationId === undefined) return {};
   if (await hasConversation(home, input.conversationId)) return { resume: input.conversationId };
-  context.note("The earlier conversation is not in this workspace; this run begins a new one.");
+  context.warn("The earlier conversation is not in this workspace; this run begins a new one.");
   return {};
 }

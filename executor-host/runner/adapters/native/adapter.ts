@@ -123,7 +123,7 @@ async function conversationOf(input: ProviderRunStart, folder: string, context: 
   if (input.conversationId !== undefined) {
     const known = await Conversation.resume(folder, input.conversationId);
     if (known) return known;
-    context.note("The earlier conversation is not in this workspace; this run begins a new one.");
+    context.warn("The earlier conversation is not in this workspace; this run begins a new one.");
   }
   return Conversation.begin(folder);
 }

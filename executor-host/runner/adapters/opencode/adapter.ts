@@ -105,7 +105,7 @@ async function conversation(input: ProviderRunStart, client: OpencodeClient, con
   if (conversationId !== undefined) {
     const known = await client.session.get({ sessionID: conversationId, directory });
     if (known.data) return conversationId;
-    context.note("The earlier conversation is not in this workspace; this run begins a new one.");
+    context.warn("The earlier conversation is not in this workspace; this run begins a new one.");
   }
   const created = await client.session.create({ directory, title: "Gantry" }, { throwOnError: true });
   return created.data.id;

@@ -20,7 +20,9 @@ export function createScriptedAdapter(options: Pick<RunnerOptions, "childEnv">):
 }
 
 async function runScript(input: ProviderRunStart, context: AdapterContext, tools: Tools): Promise<AdapterEnd> {
-  context.conversation(input.conversationId ?? `scripted-${input.runId}`);
+  // Only a parked run goes on with what was said before: every other script begins a conversation of its own.
+  const goesOn = input.given?.length ? input.conversationId : undefined;
+  context.conversation(goesOn ?? `scripted-${input.runId}`);
   const narrator = new Narrator(context);
   const rest = input.given?.length ? await takeRest(input.cwd) : undefined;
   const lines = parseScript(rest ?? input.prompt);
