@@ -8,6 +8,7 @@ import { PageHeader } from "../ui/page-header.tsx";
 import { AddHost } from "./add-host.tsx";
 import { useHosts } from "./host-queries.ts";
 import { HostRow } from "./host-row.tsx";
+import { ProviderMatrix } from "./provider-matrix.tsx";
 import { RunQueue } from "./run-queue.tsx";
 
 export function HostsPage() {
@@ -49,6 +50,7 @@ export function HostsPage() {
               ))}
             </ul>
           )}
+          {hosts && <ProviderMatrix hosts={hosts} />}
           <RunQueue />
         </div>
       </div>

@@ -1,10 +1,13 @@
 /** Which agent carries the prompt out. What no host has ready cannot be chosen, and says why and what to do. */
 import { ChevronDown } from "lucide-react";
 import { useState } from "react";
+import { CAPABILITIES, type Capability, PROVIDER_CAPABILITIES } from "#protocol/capabilities.ts";
 import type { HostRecord } from "#protocol/http.ts";
 import { PROVIDERS, type Provider } from "#protocol/vocabulary.ts";
 import { useHosts } from "../hosts/host-queries.ts";
+import { type Standing, standingOf } from "../hosts/provider-standing.ts";
 import { Button } from "../ui/button.tsx";
+import { CAPABILITY_TEXT } from "../ui/capability-texts.ts";
 import { cx } from "../ui/cx.ts";
 import { Menu, MenuRadio, MenuRadioGroup } from "../ui/menu.tsx";
 import { PROVIDER_NAME, ProviderIcon } from "../ui/provider-icon.tsx";
@@ -23,23 +26,8 @@ export function useProviderChoice(place: string, fallback: Provider | undefined)
   };
 }
 
-type Standing = { ready: true } | { ready: false; reason: string; fix?: string };
-
-export function providerStanding(provider: Provider, hosts: readonly HostRecord[]): Standing {
-  const facts = hosts
-    .filter((host) => host.status === "online")
-    .flatMap((host) => host.facts?.providers[provider] ?? []);
-  if (facts.some((fact) => fact.state === "ready")) return { ready: true };
-  const [fact] = facts;
-  if (fact) return { ready: false, reason: fact.reason ?? "Not ready on any host.", fix: fact.fix };
-  return {
-    ready: false,
-    reason: hosts.some((host) => host.status === "online") ? "No host offers it." : "No host is online.",
-  };
-}
-
 function firstReady(hosts: readonly HostRecord[]): Provider {
-  return PROVIDERS.find((provider) => providerStanding(provider, hosts).ready) ?? "scripted";
+  return PROVIDERS.find((provider) => standingOf(provider, hosts).ready) ?? "scripted";
 }
 
 export function ProviderChoice({ choice, tight = false }: { choice: Choice; tight?: boolean }) {
@@ -86,12 +74,16 @@ export function ProviderChoice({ choice, tight = false }: { choice: Choice; tigh
 
 /** Without knowledge of the hosts nothing is forbidden: the session will say what is missing. */
 function ProviderOption({ provider, hosts }: { provider: Provider; hosts: readonly HostRecord[] | undefined }) {
-  const standing: Standing = hosts ? providerStanding(provider, hosts) : { ready: true };
+  const standing: Standing = hosts ? standingOf(provider, hosts) : { ready: true, hosts: 0 };
+  const lacks = CAPABILITIES.filter(
+    (capability) => differs(capability) && !PROVIDER_CAPABILITIES[provider][capability],
+  ).map((capability) => CAPABILITY_TEXT[capability].without);
   return (
     <MenuRadio value={provider} disabled={!standing.ready}>
       <ProviderIcon provider={provider} className={standing.ready ? "" : "opacity-50"} />
       <span className="min-w-0">
         <span className={standing.ready ? "" : "text-ink-soft"}>{PROVIDER_NAME[provider]}</span>
+        {standing.ready && lacks.length > 0 && <span className="block text-ink-soft text-xs">{lacks.join(" · ")}</span>}
         {!standing.ready && (
           <span className="block text-ink-soft text-xs">
             {standing.reason}
@@ -101,4 +93,9 @@ function ProviderOption({ provider, hosts }: { provider: Provider; hosts: readon
       </span>
     </MenuRadio>
   );
+}
+
+/** What no agent can do yet does not help anybody to choose. */
+function differs(capability: Capability): boolean {
+  return PROVIDERS.some((provider) => PROVIDER_CAPABILITIES[provider][capability]);
 }
