@@ -100,16 +100,9 @@ const chatMessage = z.looseObject({
 export type ChatMessage = z.infer<typeof chatMessage>;
 /** What the AI SDK's DefaultChatTransport sends, with the settings of a run beside it (the transport's `body`). */
 export const chatBody = startRunBody
-  .pick({
-    provider: true,
-    model: true,
-    providerOptions: true,
-    runTimeoutMs: true,
-    onDisconnect: true,
-    retryOn: true,
-    requires: true,
-  })
+  .pick({ provider: true, model: true, providerOptions: true, runTimeoutMs: true, onDisconnect: true, retryOn: true })
   .extend({
+    requires: startRunBody.shape.requires,
     id: z.string().min(1).max(CHAT_ID_CHARS),
     messages: z.array(chatMessage).max(10_000).optional(),
     /** Instead of `messages`: the last one alone, as `prepareSendMessagesRequest` often sends it. */
