@@ -141,6 +141,19 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(ofType(events, "run.status").some(({ data }) => data.conversationId !== undefined)).toBe(true);
     });
 
+    test.runIf(!can.resume)("[R-6.4] begins a new conversation where it cannot go on, and warns", async () => {
+      const { client, cwd } = await startRunner();
+      const order = { ...prompts.order, runId: "run_1", provider, prompt: prompts.text, cwd };
+      await client.start({ ...order, conversationId: "an-earlier-one" });
+      const events = await client.events("run_1");
+      expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+      const said = ofType(events, "run.status").map(({ data }) => data);
+      expect(said).toContainEqual(
+        expect.objectContaining({ warning: true, detail: expect.stringContaining("begins a new one") }),
+      );
+      expect(said.flatMap(({ conversationId }) => conversationId ?? [])).not.toContain("an-earlier-one");
+    });
+
     test.runIf(can.interrupt)(
       "[R-5.3] a stopped run ends as cancelled, without an error, and takes its message along",
       async () => {
