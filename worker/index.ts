@@ -4,7 +4,6 @@ import { type Env, requireSecrets } from "./env.ts";
 import { createLogger } from "./log.ts";
 import { sweepTick } from "./reconcile/scheduled.ts";
 import { sweepExpired } from "./scheduled.ts";
-import { sweepStore } from "./store/sweep.ts";
 
 export { FleetObject } from "../durable/fleet/fleet-object.ts";
 export { SessionObject } from "../durable/session/session-object.ts";
@@ -16,7 +15,6 @@ export default {
     const missing = requireSecrets(env);
     if (missing) return createLogger({ component: "worker" }).error("misconfigured", { message: missing.message });
     await sweepExpired(env, controller.scheduledTime);
-    await sweepStore(env, controller.scheduledTime, createLogger({ component: "worker", cron: "store" }));
-    await sweepTick(env, createLogger({ component: "worker", cron: "reconcile" }));
+    await sweepTick(env, controller.scheduledTime, createLogger({ component: "worker", cron: "reconcile" }));
   },
 } satisfies ExportedHandler<Env>;

@@ -8,8 +8,19 @@ import { z } from "zod";
  * runs: a run that nothing moves any more. leases: a lease its session does not know. queue: an entry whose session does not
  * wait. index: D1 behind the objects. deadlines: an alarm or a deadline that is lost or overdue. syncs: unsaved work
  * that nobody is saving. workers: what a host still keeps of workers that are long gone. containers: those without a lease.
+ * store: snapshots whose time has come, and stored objects that nothing needs.
  */
-export const RECONCILERS = ["runs", "leases", "queue", "index", "deadlines", "syncs", "workers", "containers"] as const;
+export const RECONCILERS = [
+  "runs",
+  "leases",
+  "queue",
+  "index",
+  "deadlines",
+  "syncs",
+  "workers",
+  "containers",
+  "store",
+] as const;
 export type Reconciler = (typeof RECONCILERS)[number];
 
 const id = z.string().max(100);

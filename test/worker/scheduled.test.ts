@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { bootstrap, ownerCookie, sha256 } from "../support/accounts.ts";
+import { addCaller, bootstrap, firstCaller, otherCaller, ownerCookie, sha256 } from "../support/accounts.ts";
 import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
@@ -40,4 +40,61 @@ test("the sweep takes what has expired, and leaves late-comers something to be t
   expect(await count("join_tokens")).toBe(1);
   expect(await count("sign_in_links")).toBe(3);
   expect(await worker.sql("select jti from used_assertions")).toEqual([{ jti: "new" }]);
+});
+
+test("[R-3.6] the sweep of the store runs with the others: what nothing needs goes a day later, and what fails holds up nobody", async () => {
+  const { STORE } = await worker.harness.getWorker<{ STORE: R2Bucket }>().getEnv();
+  const owner = await firstCaller(worker);
+  const shelf = (n: number) => `ses_${String(n).padStart(20, "0")}`;
+  // More shelves that cannot be read than one tick looks at, and one with a pack that nothing needs.
+  for (let n = 1; n <= 7; n++) {
+    const prefix = `orgs/${owner.organizationId}/sessions/${shelf(n)}`;
+    await worker.sql(
+      "insert into store_shelves (organization_id, session_id, bytes, swept_at) values (?, ?, 4, ?)",
+      owner.organizationId,
+      shelf(n),
+      n,
+    );
+    const name = n === 7 ? `packs/${"a".repeat(64)}` : `snapshots/${n}${"b".repeat(63)}`;
+    await STORE.put(`${prefix}/${name}`, "left");
+    if (n < 7)
+      await worker.sql(
+        "insert into snapshots (id, organization_id, session_id, files, bytes, created_at, version) values (?,?,?,1,1,1,1)",
+        `${n}${"b".repeat(63)}`,
+        owner.organizationId,
+        shelf(n),
+      );
+  }
+  const last = `orgs/${owner.organizationId}/sessions/${shelf(7)}/packs/${"a".repeat(64)}`;
+  const tick = (at: number) => worker.harness.getWorker().scheduled({ cron: "* * * * *", scheduledTime: new Date(at) });
+  const hour = 60 * 60_000;
+  const start = Date.now() + hour;
+  for (let n = 0; n < 2; n++) await tick(start + n);
+  expect(await STORE.head(last)).not.toBeNull();
+  for (let n = 0; n < 2; n++) await tick(start + 25 * hour + n);
+  expect(await STORE.head(last)).toBeNull();
+  const [row] = await worker.sql("select target, reason from audit where action = 'store.sweep'");
+  expect(row).toEqual({
+    target: shelf(7),
+    reason: "0 snapshots given up, 1 objects removed (1 packs, 4 bytes)",
+  });
+  expect(JSON.stringify(worker.harness.getLogs())).toMatch(/reconcile_completed[^}]*store/);
+});
+
+test("[R-3.5] operators sweep the store of their own organisation, page by page", async () => {
+  const owner = await firstCaller(worker);
+  const member = await addCaller(worker, owner.organizationId, "member");
+  expect((await member.call("POST", "/api/reconcile/store", {})).status).toBe(403);
+  type Answer = { reports: { looked: number }[]; nextCursor?: string };
+  let looked = 0;
+  for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+    const body = { limit: 2, ...(cursor ? { cursor } : {}) };
+    const answer = await owner.call<Answer>("POST", "/api/reconcile/store", body);
+    expect(answer.status).toBe(200);
+    looked += answer.body.reports[0]?.looked ?? 0;
+    cursor = answer.body.nextCursor;
+  }
+  expect(looked).toBeGreaterThanOrEqual(6);
+  const stranger = await otherCaller(worker);
+  expect((await stranger.call<Answer>("POST", "/api/reconcile/store", {})).body.reports).toMatchObject([{ looked: 0 }]);
 });

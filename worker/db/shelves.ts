@@ -104,6 +104,26 @@ export async function shelvesToSweep(env: Db, before: number, limit: number): Pr
     .limit(limit);
 }
 
+/** Shelves of one organisation in the order of their sessions, due or not. */
+export async function shelvesOf(
+  env: Db,
+  organization: string,
+  { after, limit }: { after: string; limit: number },
+): Promise<Shelf[]> {
+  const { organizationId, sessionId } = storeShelves;
+  return database(env)
+    .select({ organizationId, sessionId })
+    .from(storeShelves)
+    .where(and(eq(organizationId, organization), gt(sessionId, after)))
+    .orderBy(asc(sessionId))
+    .limit(limit);
+}
+
+/** Looked at, and not swept. */
+export async function markTried(env: Db, shelf: Shelf, now: number): Promise<void> {
+  await database(env).update(storeShelves).set({ sweptAt: now }).where(ofShelf(shelf));
+}
+
 /** Swept: what a count found. One that was empty twice, with nothing reserved in between, is forgotten. */
 export async function markSwept(
   env: Db,

@@ -1,6 +1,6 @@
 /**
  * The sweeps of one tick (R-3.5): a few organisations, the longest unswept first, and of each one batch per pool, of the
- * sessions with unfinished runs, and of all sessions. Where each stopped is kept in D1. What each reconciler did is
+ * sessions with unfinished runs, and of all sessions; then the shelves of the store that are due. Where each stopped is kept in D1. What each reconciler did is
  * logged as `reconcile_completed`, also when it found nothing: whoever misses the line knows that no sweep has run.
  */
 import { and, asc, eq, sql } from "drizzle-orm";
@@ -10,6 +10,7 @@ import { database } from "../db/database.ts";
 import type { Env } from "../env.ts";
 import type { Logger } from "../log.ts";
 import { MAX_BATCH, nextSessions, reconcileSessions } from "./sessions.ts";
+import { sweepDueShelves } from "./store.ts";
 import { allPools, sweepPool } from "./sweep.ts";
 
 /** Bounds of one tick. A call to an object counts as one of the 1,000 that an invocation may make. */
@@ -18,7 +19,7 @@ const POOL_BATCH = 100;
 
 type Batch = (after: string) => Promise<{ reports: ReconcilerReport[]; next?: string }>;
 
-export async function sweepTick(env: Env, log: Logger): Promise<void> {
+export async function sweepTick(env: Env, nowMs: number, log: Logger): Promise<void> {
   const reports: ReconcilerReport[] = [];
   for (const organizationId of await longestUnswept(env)) {
     const batches: Record<string, Batch> = {
@@ -37,6 +38,11 @@ export async function sweepTick(env: Env, log: Logger): Promise<void> {
       }
     }
   }
+  try {
+    reports.push(await sweepDueShelves(env, nowMs));
+  } catch (error) {
+    log.error("reconcile_failed", { sweep: "store", error });
+  }
   logReports(log, mergeReports(reports));
 }
 
@@ -53,8 +59,8 @@ export function logReports(log: Logger, reports: readonly ReconcilerReport[]): v
 
 async function sessionBatch(env: Env, organizationId: string, after: string, unfinished: boolean) {
   const ids = await nextSessions(env, organizationId, { after, limit: MAX_BATCH, unfinished });
-  // Only who has a lease can save, and those are asked by their pool.
-  const which = RECONCILERS.filter((reconciler) => reconciler !== "syncs");
+  // Only who has a lease can save, and those are asked by their pool; the store has shelves of its own to go through.
+  const which = RECONCILERS.filter((reconciler) => reconciler !== "syncs" && reconciler !== "store");
   const reports = await reconcileSessions(env, organizationId, ids, which);
   const next = ids.length === MAX_BATCH ? ids.at(-1) : undefined;
   return { reports, ...(next ? { next } : {}) };

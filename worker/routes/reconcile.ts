@@ -1,6 +1,7 @@
 /** Sweeps on demand (R-3.5): what was looked at, what was found, what was mended. A big organisation takes several requests. */
 import { Hono } from "hono";
 import { z } from "zod";
+import { sessionIdSchema } from "#protocol/ids.ts";
 import {
   type HostSweep,
   hostSweep,
@@ -15,6 +16,7 @@ import { describe } from "../describe.ts";
 import { fleetObject } from "../objects.ts";
 import { logReports } from "../reconcile/scheduled.ts";
 import { MAX_BATCH } from "../reconcile/sessions.ts";
+import { SHELVES, sweepShelvesOf } from "../reconcile/store.ts";
 import { allPools, stepCursor, sweepStep, writeCursor } from "../reconcile/sweep.ts";
 import { jsonBody } from "../validate.ts";
 
@@ -23,6 +25,11 @@ const sweepBody = z.object({
   cursor: stepCursor.optional(),
   /** Sessions looked at in this request. */
   limit: z.number().int().min(1).max(MAX_BATCH).default(MAX_BATCH),
+});
+const storeBody = z.object({
+  cursor: sessionIdSchema.optional(),
+  /** Sessions whose shelves are swept in this request. */
+  limit: z.number().int().min(1).max(SHELVES).default(SHELVES),
 });
 type SweepInput = z.output<typeof sweepBody>;
 
@@ -72,6 +79,22 @@ export const reconcileRoutes = new Hono<AppEnv>()
       const hosts = input.cursor ? [] : await sweepHosts(c);
       return c.json({ ...(await sweep(c, "sync", SYNC, input)), hosts });
     },
+  )
+  .post(
+    "/store",
+    describe({
+      summary: "Give up old snapshots and remove what nothing in the store needs, a day after it was found so",
+      tag: "system",
+      answers: { 200: { description: "go on with `nextCursor` until there is none", schema: sweepAnswer } },
+    }),
+    allow("runs.operate"),
+    jsonBody(storeBody),
+    async (c) => {
+      const { cursor: after = "", limit } = c.req.valid("json");
+      const { organizationId } = c.var.principal;
+      const { report, next } = await sweepShelvesOf(c.env, organizationId, { after, limit, nowMs: Date.now() });
+      return c.json(await told(c, "store", [report], next));
+    },
   );
 
 /** The hosts' own reports. A host that is connected is asked now, and waited for a moment; `at` says how old a report is. */
@@ -94,13 +117,13 @@ async function sweepHosts(c: AppContext): Promise<HostSweep[]> {
 async function sweep(c: AppContext, name: string, which: readonly Reconciler[], { cursor, limit }: SweepInput) {
   const { organizationId } = c.var.principal;
   const { reports, next } = await sweepStep(c.env, organizationId, { step: cursor, limit, which });
+  return told(c, name, reports, next && writeCursor(next));
+}
+
+async function told(c: AppContext, name: string, reports: ReconcilerReport[], nextCursor: string | undefined) {
   logReports(c.var.log, reports);
   const found = reports.reduce((sum, report) => sum + report.findings.length, 0);
   await recordAudit(c, { action: `reconcile.${name}`, target: `${found} found`, allowed: true });
-  return answer(reports, next && writeCursor(next));
-}
-
-function answer(reports: ReconcilerReport[], nextCursor: string | undefined) {
   const ok = reports.every(({ failures }) => failures.length === 0);
   return { ok, reports, ...(nextCursor ? { nextCursor } : {}) };
 }

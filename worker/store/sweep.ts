@@ -6,14 +6,12 @@
 import { itemTexts } from "#protocol/manifest-text.ts";
 import type { SnapshotPack } from "#protocol/snapshot.ts";
 import { claim, condemn, settle } from "../db/condemned.ts";
-import { markSwept, shelvesToSweep } from "../db/shelves.ts";
-import { pruneSnapshots, recordSweep, snapshotsOf, stateOfSession } from "../db/swept-snapshots.ts";
+import { markSwept } from "../db/shelves.ts";
+import { pruneSnapshots, snapshotsOf, stateOfSession } from "../db/swept-snapshots.ts";
 import type { Env } from "../env.ts";
-import type { Logger } from "../log.ts";
 import { sessionObject } from "../objects.ts";
 import { type Shelf, shelfPrefix } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
-import { openStore } from "./open-store.ts";
 import { loadManifestText } from "./read.ts";
 import {
   GRACE_MS,
@@ -24,29 +22,10 @@ import {
   unneeded,
 } from "./sweep-plan.ts";
 
-/** How often a shelf is looked at, and how many in one tick of a minute: some hundred calls of the 1,000 there are. */
-const EVERY_MS = 60 * 60_000;
-const SHELVES = 5;
 /** A claim older than this belongs to a sweep that has ended: the platform ends a scheduled call after 15 minutes. */
 const ABANDONED_MS = 30 * 60_000;
 
 export type SweepEnv = Pick<Env, "DB" | "SESSION" | "STORE">;
-
-/** The shelves that are due. Each stands alone: one that fails is logged, and the others are swept. */
-export async function sweepStore(env: SweepEnv & Partial<Env>, nowMs: number, log: Logger): Promise<void> {
-  const store = await openStore(env);
-  for (const shelf of await shelvesToSweep(env, nowMs - EVERY_MS, SHELVES)) {
-    try {
-      const report = await sweepShelf(env, store, shelf, nowMs);
-      if (report.pruned + report.removed.length > 0) {
-        log.info("store_swept", { ...shelf, ...report, removed: report.removed.length });
-        await recordSweep(env, shelf, report, nowMs);
-      }
-    } catch (error) {
-      log.error("store_sweep_failed", { ...shelf, error });
-    }
-  }
-}
 
 /** Throws StoreDamage for a snapshot that cannot be read: what it needs is then unknown, and everything stays. */
 export async function sweepShelf(env: SweepEnv, store: ObjectStore, shelf: Shelf, now: number): Promise<ShelfReport> {
