@@ -5,7 +5,7 @@ import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.
 let worker: WorkerUnderTest;
 beforeAll(async () => {
   worker = await startWorker();
-});
+}, 180_000);
 afterAll(() => worker.close());
 
 test("the sweep takes what has expired, and leaves late-comers something to be told", async () => {
@@ -56,7 +56,7 @@ test("[R-3.6] the sweep of the store runs with the others: what nothing needs go
       n,
     );
     const name = n === 7 ? `packs/${"a".repeat(64)}` : `snapshots/${n}${"b".repeat(63)}`;
-    await STORE.put(`${prefix}/${name}`, "left");
+    await STORE.put(`${prefix}/${name}`, "left", {});
     if (n < 7)
       await worker.sql(
         "insert into snapshots (id, organization_id, session_id, files, bytes, created_at, version) values (?,?,?,1,1,1,1)",
