@@ -11,6 +11,7 @@ import { measureLatency } from "./event-latency.ts";
 import { measureThroughput } from "./event-throughput.ts";
 import { startGantrySide } from "./gantry-side.ts";
 import { measureLong } from "./long-session.ts";
+import { measureRecovery } from "./recovery.ts";
 import { type Result, table } from "./result.ts";
 import { measureResume, measureWake } from "./resume.ts";
 import { measureRunStart } from "./run-start.ts";
@@ -50,6 +51,7 @@ const SUITES: Record<string, Suite> = {
   long: { sides: async (sides) => await measureLong(sides, { wakes: 20, resumes: 5 }) },
   dispatch: { alone: async () => await measureDispatch(200) },
   drain: { alone: async () => [await measureDrain({ runs: 1_000, hosts: 4 })] },
+  recovery: { alone: async () => await measureRecovery(5) },
   rows: { alone: countStorage },
   "run-start": { alone: async () => await measureRunStart(10) },
   workspace: { alone: measureWorkspace },

@@ -89,8 +89,8 @@ export class Offers {
     return await this.#inbox.next();
   }
 
-  async next(sessionId: string): Promise<Offer> {
-    return await this.#inbox.next(({ assignment }) => assignment.sessionId === sessionId);
+  async next(sessionId: string, patienceMs?: number): Promise<Offer> {
+    return await this.#inbox.next(({ assignment }) => assignment.sessionId === sessionId, patienceMs);
   }
 }
 

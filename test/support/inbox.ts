@@ -15,16 +15,16 @@ export class Inbox<T> {
   }
 
   /** Takes the first unread item that fits, waiting for it if it is not there yet. */
-  async next<S extends T>(fits: (item: T) => item is S): Promise<S>;
-  async next(fits?: (item: T) => boolean): Promise<T>;
-  async next(fits: (item: T) => boolean = () => true): Promise<T> {
+  async next<S extends T>(fits: (item: T) => item is S, patienceMs?: number): Promise<S>;
+  async next(fits?: (item: T) => boolean, patienceMs?: number): Promise<T>;
+  async next(fits: (item: T) => boolean = () => true, patienceMs = PATIENCE_MS): Promise<T> {
     const index = this.#unread.findIndex(fits);
     if (index >= 0) return this.#unread.splice(index, 1)[0] as T;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
         () => reject(new Error(`nothing came that fits; the last were ${JSON.stringify(this.all.slice(-6))}`)),
-        PATIENCE_MS,
+        patienceMs,
       );
     });
     const coming = new Promise<T>((resolve) => this.#waiting.push({ fits, resolve }));
