@@ -1,6 +1,6 @@
 /** The disk of a host is full in the middle of a run, and has room again later. */
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import type { Fault } from "./fault.ts";
@@ -34,6 +34,7 @@ export const diskFull: Fault = {
           const hog = join(dir, "hog");
           fill(hog);
           const violations: string[] = [];
+          if (statfsSync(dir).bavail > 0) violations.push(`there is room for ${statfsSync(dir).bavail} blocks`);
           try {
             await run.until("its end on a full disk", () => run.ended !== undefined);
           } catch (error) {
@@ -56,6 +57,7 @@ export const diskFull: Fault = {
       },
       async dispose() {
         await host.end();
+        folder.endWorkers();
         execFileSync("umount", ["-l", dir]);
         folder.remove();
         await pool.dispose();

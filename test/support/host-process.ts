@@ -45,8 +45,13 @@ export class HostFolder {
     return Object.assign(child, { log });
   }
 
-  /** Ends what a killed daemon left running: the worker processes named in this folder. */
   remove(): void {
+    this.endWorkers();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  /** Ends what a killed daemon left running: the worker processes named in this folder. */
+  endWorkers(): void {
     const run = join(this.dir, "run");
     for (const name of safeList(run)) {
       const record = join(run, name, "worker.json");
@@ -57,7 +62,6 @@ export class HostFolder {
         if (code !== "ESRCH" && code !== "ENOENT") throw error;
       }
     }
-    rmSync(this.dir, { recursive: true, force: true });
   }
 
   #spawn(args: string[]): ChildProcess {
