@@ -11,7 +11,7 @@ const upstreams = upstreamsFrom({
 const providers: NetworkPolicy = { mode: "providers" };
 const allowlist: NetworkPolicy = {
   mode: "allowlist",
-  hosts: ["github.com", "*.npmjs.org", "Mirror.example:8443", "[2606::1]:443"],
+  hosts: ["github.com", "*.packages.example", "Mirror.example:8443", "[2606::1]:443"],
 };
 const policies: Record<string, NetworkPolicy> = {
   none: { mode: "none" },
@@ -84,12 +84,12 @@ describe("CONNECT", () => {
   test.each([
     ["github.com:443", true],
     ["GitHub.com.:443", true],
-    ["registry.npmjs.org:443", true],
-    ["a.b.npmjs.org:443", true],
+    ["registry.packages.example:443", true],
+    ["a.b.packages.example:443", true],
     ["mirror.example:8443", true],
     ["[2606::1]:443", false],
-    ["npmjs.org:443", false],
-    ["evilnpmjs.org:443", false],
+    ["packages.example:443", false],
+    ["evilpackages.example:443", false],
     ["github.com.evil.example:443", false],
     ["api.github.com:443", false],
     ["github.com:22", false],
