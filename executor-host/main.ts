@@ -30,6 +30,7 @@ import { ModeLog } from "./mode-log.ts";
 import type { HostNeeds } from "./needs.ts";
 import { providerReadiness } from "./providers.ts";
 import { watchIdle } from "./session/idle-watch.ts";
+import { KeptWork } from "./session/kept-work.ts";
 import { createSessionTables, Records } from "./session/records.ts";
 import { Sessions } from "./session/sessions.ts";
 import { sweepHost } from "./session/sweep.ts";
@@ -38,6 +39,7 @@ import { placeAcpAgents } from "./toolkit/acp-agents.ts";
 import { CliHealth } from "./toolkit/cli-health.ts";
 import { prepareToolkit } from "./toolkit/toolkit.ts";
 import { WorkerImage, type WorkerImageNeeds } from "./worker-image.ts";
+import { handInWorkspace } from "./workspace/hand-in.ts";
 import { hostBases } from "./workspace/host-bases.ts";
 import { restoreWorkspace } from "./workspace/restore.ts";
 import { syncWorkspace } from "./workspace/sync.ts";
@@ -53,7 +55,7 @@ export type HostDependencies = {
   fetch?: typeof fetch;
   engines?: WorkerEngine[];
   toolkit?: { dir(): Promise<string>; providers(): Promise<HostFacts["providers"]> };
-  workspace?: Pick<HostNeeds, "syncWorkspace" | "restoreWorkspace">;
+  workspace?: Pick<HostNeeds, "syncWorkspace" | "handInWorkspace" | "restoreWorkspace">;
   openEgress?: HostNeeds["openEgress"];
   /** The control plane will not have this host any more; the daemon has nothing left to do. */
   ended?: (end: LinkEnd) => void;
@@ -82,7 +84,7 @@ export type Host = {
 
 /** Starts the daemon. Resolves when leases and workers of an earlier one are taken over and the pool is being dialled. */
 export async function startHost(config: HostConfig, dependencies: HostDependencies): Promise<Host> {
-  const { host, image, control, sessions, gather, endIdleWatch } = await wire(config, dependencies);
+  const { host, image, control, sessions, gather, endIdleWatch, kept } = await wire(config, dependencies);
   const modeLog = new ModeLog(host.logger);
   let lastFacts: HostFacts | undefined;
   const facts = async () => {
@@ -96,6 +98,7 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
   const { vmModes } = await facts();
   await sessions.restore();
   control.start();
+  kept.look();
   // So that the first run of a session does not wait for it. A failure shows again, with its run, when a worker needs it.
   host.toolkitDir().catch((error: unknown) => host.logger.error({ err: error }, "the toolkit could not be prepared"));
   host.logger.info({ modes: vmModes }, "the host is up");
@@ -113,6 +116,7 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
       endIdleWatch();
       image.close();
       await sessions.close();
+      await kept.close();
       host.database.close();
     },
     facts,
@@ -172,6 +176,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     workspaceTurns: new Turns(),
     warmBases: hostBases(paths, settings, logger),
     syncWorkspace,
+    handInWorkspace,
     restoreWorkspace,
     ...dependencies.workspace,
   };
@@ -187,7 +192,10 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     engines,
     release: (lease) => control.release(lease),
     config: applyConfig,
+    opens: (sessionId) => kept.giveWay(sessionId),
+    closed: () => kept.look(),
   });
+  const kept: KeptWork = new KeptWork(host, (sessionId) => sessions.busy(sessionId));
   const gather = (): Promise<GatheredFacts> =>
     gatherFacts({
       identity,
@@ -217,7 +225,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     },
   });
   const endIdleWatch = watchIdle({ clock, sessions, idleStopMs: () => settings.idleStopMs });
-  return { host, image, control, sessions, gather, endIdleWatch };
+  return { host, image, control, sessions, gather, endIdleWatch, kept };
 }
 
 /** Docker always (it may come up later), micro-VMs where the operator names a runtime, processes only where allowed. */

@@ -37,5 +37,7 @@ export type HostNeeds = {
   /** Where new workspaces find trees that this host has made once; undefined where it cannot be. */
   warmBases(): Bases | undefined;
   syncWorkspace(input: SyncInput): Promise<SyncResult>;
+  /** Files of a lease that was lost. */
+  handInWorkspace(input: SyncInput): Promise<SyncResult>;
   restoreWorkspace(input: RestoreInput): Promise<RestoreResult>;
 };

@@ -382,6 +382,8 @@ export const snapshots = sqliteTable(
     parent: text("parent"),
     /** The run that was under way or had just ended; null before every run. */
     runId: text("run_id"),
+    /** The host that handed it in after it had lost its lease; null: one of the session's own line. */
+    keptFrom: text("kept_from"),
     /** Given up by the sweep of the store, which alone writes it; content goes soon after. */
     prunedAt: integer("pruned_at"),
     version: version(),

@@ -13,6 +13,8 @@ export const snapshotRecord = z
     bytes: z.number(),
     /** The run that was under way or had just ended. Absent: before every run, or saved by an earlier version. */
     runId: z.string().optional(),
+    /** A host that had lost its lease handed it in: beside the session's own line, never its newest. */
+    keptFrom: z.string().optional(),
     /** Kept whatever its age; the name of who pinned it first. */
     pinnedBy: z.string().optional(),
     /** No longer kept since then: its files cannot be read, or not for long. */

@@ -187,6 +187,17 @@ export const EVENT_DATA = {
     reason: z.string().max(1_000).optional(),
     by: actorSchema,
   }),
+  /** A host that had lost its lease came back and handed in what it had: a snapshot beside the session's own. */
+  "workspace.kept": z.object({
+    hostId: z.string().max(100),
+    /** The lease that was lost. */
+    epoch: z.number().int().nonnegative(),
+    snapshotId: z.string().max(100),
+    files: z.number().int().nonnegative(),
+    bytes: z.number().nonnegative().optional(),
+    bytesSent: z.number().nonnegative(),
+    durationMs: z.number().nonnegative().optional(),
+  }),
   "usage.recorded": usageSchema,
 } as const;
 

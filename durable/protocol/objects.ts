@@ -68,8 +68,8 @@ export interface SessionRpc {
   /** Events of one run in order, for the todo time line and the aggregate answer. */
   runEvents(runId: string, types?: readonly SessionEvent["type"][]): Promise<Result<{ events: SessionEvent[] }>>;
   commitSnapshot(input: CommitSnapshot): Promise<Result<{ snapshotId: string }>>;
-  /** May this host read and write this session's packs now? */
-  mayAccessStore(hostId: string, epoch: number | undefined): Promise<Result<object>>;
+  /** May this host read and write this session's packs now, or hand in what it had under a lease that it lost? */
+  mayAccessStore(access: StoreAccess): Promise<Result<object>>;
 
   /** Others wait for the slot: an idle worker stops, saved as always. A busy one stays. */
   yieldWorker(input: { epoch: number }): Promise<Result<{ yielding: boolean }>>;
@@ -87,6 +87,8 @@ export interface SessionRpc {
 /** `labels`: the host's, so that the session knows which of its runs may follow on it. */
 export type LeaseGrant = { hostId: string; epoch: number; labels?: Record<string, string> };
 
+/** `lease`: the host has it now, or had it and comes with what it could not save. */
+export type StoreAccess = { hostId: string; epoch?: number | undefined; lease: "held" | "lost" };
 export type LeaseLoss = { epoch: number; hostId: string; reason: string; unlessBegun?: boolean };
 
 export type CommitSnapshot = {
@@ -99,6 +101,8 @@ export type CommitSnapshot = {
   bytesSent: number;
   durationMs?: number;
   traceId: string;
+  /** Of a lease that was lost: beside the session's own snapshots, never the newest of them. */
+  branch?: boolean;
 };
 
 export type LeaseRequest = {

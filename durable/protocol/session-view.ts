@@ -4,6 +4,7 @@
  * decisions need none of it, and it may be large.
  */
 import type { Actor, HumanLoopRequest, SessionEvent, Todo } from "./events.ts";
+import { type KeptWork, withLostLease, withPreserved, withSavedAgain } from "./kept-work.ts";
 import { LIMITS } from "./limits.ts";
 import { finishedRun, type RunView, runWithAnswer, runWithStatus } from "./run-view.ts";
 import type { Provider, VmMode } from "./vocabulary.ts";
@@ -30,6 +31,8 @@ export type WorkspaceView = {
   failure?: { reason: string; attempt: number; at: number; nextAt?: number; blocked?: boolean };
   /** Work that was not saved was given up; it lies on the host, set aside. Until the next snapshot. */
   discarded?: { by: Actor; at: number; reason?: string };
+  /** Of leases that were lost: what their hosts may still have, or have handed in since. Oldest first. */
+  kept?: KeptWork[];
 };
 
 export type PendingRequest = HumanLoopRequest & { runId: string; requestedAt: number };
@@ -146,12 +149,15 @@ function applyChange(view: SessionView, event: SessionEvent): SessionView {
       return applyWorkerStatus(view, event);
     case "workspace.synced": {
       const { snapshotId, files, bytes } = event.data;
-      return { ...view, workspace: { snapshotId, files, bytes, syncedAt: event.at } };
+      const kept = withSavedAgain(view);
+      return { ...view, workspace: { snapshotId, files, bytes, syncedAt: event.at, ...(kept ? { kept } : {}) } };
     }
     case "workspace.sync_failed":
       return { ...view, workspace: { ...view.workspace, failure: { ...event.data, at: event.at } } };
     case "workspace.sync_decided":
       return { ...view, workspace: applySyncDecision(view.workspace, event) };
+    case "workspace.kept":
+      return { ...view, workspace: { ...view.workspace, kept: withPreserved(view.workspace.kept, event) } };
     case "usage.recorded":
       return { ...view, runs: updateRun(view.runs, event.runId, (run) => ({ ...run, usage: event.data })) };
     default:
@@ -188,7 +194,9 @@ function applyWorkerStatus(view: SessionView, event: Of<"worker.status">): Sessi
     state === "cold" || !hostId
       ? { state: "cold", detail }
       : { state, hostId, since: event.at, detail, ...(labels && state !== "stopped" ? { labels } : {}) };
-  return { ...view, worker, epoch: Math.max(view.epoch, epoch ?? 0) };
+  const kept = worker.state === "cold" ? withLostLease(view, event.at) : [];
+  const workspace = kept.length > 0 ? { ...view.workspace, kept } : view.workspace;
+  return { ...view, worker, workspace, epoch: Math.max(view.epoch, epoch ?? 0) };
 }
 
 function updateRun(runs: RunView[], runId: string | undefined, change: (run: RunView) => RunView): RunView[] {

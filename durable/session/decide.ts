@@ -11,7 +11,7 @@ import type { Asked, SessionCommand } from "./commands.ts";
 import { decideDeadline } from "./decide-deadline.ts";
 import { decideHostMessage } from "./decide-host-message.ts";
 import { decideReconcile } from "./decide-reconcile.ts";
-import { decideSync } from "./decide-sync.ts";
+import { decideBranch, decideSync } from "./decide-sync.ts";
 import { parkForOthers, unpark } from "./parking.ts";
 import {
   begun,
@@ -90,6 +90,7 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
       if (command.epoch !== view.epoch) return reject("stale_epoch", `The current epoch is ${view.epoch}.`);
       return happened(...decideHostMessage(view, command.message, asked));
     case "snapshot_committed": {
+      if (command.commit.branch) return decideBranch(view, command.commit);
       const { hostId, epoch, snapshotId, files, bytes, bytesSent, durationMs } = command.commit;
       const refusal = leaseRefusal(view, hostId, epoch);
       if (refusal) return refusal;

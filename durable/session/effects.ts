@@ -73,6 +73,8 @@ export function indexKey(what: Indexed): string {
     case "request":
     case "answer":
       return `index/${what.kind}/${what.event.data.requestId}`;
+    case "branch":
+      return `index/branch/${what.event.data.snapshotId}`;
     case "snapshot":
       return `index/snapshot/${what.event.data.snapshotId}`;
     default:

@@ -69,10 +69,11 @@ export class History {
     });
   }
 
-  /** The transcript of everything so far. */
-  transcript(): Transcript {
+  /** The transcript of everything so far, or of one run. */
+  transcript(runId?: string): Transcript {
     const { cursor, messages } = this.#tail();
-    return { cursor, messages: [...(JSON.parse(`[${this.#said()}]`) as Message[]), ...messages] };
+    const all = [...(JSON.parse(`[${this.#said()}]`) as Message[]), ...messages];
+    return { cursor, messages: runId ? all.filter((message) => message.runId === runId) : all };
   }
 
   /** The same as JSON, without parsing what is kept as text. */

@@ -8,7 +8,7 @@ import type { RunView } from "#protocol/run-view.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import { runById } from "#protocol/session-view.ts";
 import { runRecordOf, summarize } from "#protocol/summary.ts";
-import { humanLoop, runs, sessions, snapshots } from "../../migrations/schema.ts";
+import { humanLoop, runs, sessions, snapshotPins, snapshots } from "../../migrations/schema.ts";
 import type { Indexed } from "./react.ts";
 
 /** @throws whatever D1 throws; the outbox tries again */
@@ -106,6 +106,29 @@ export async function writeIndex(
             prunedAt: sql`case when ${snapshots.version} < ${seq} then null else ${snapshots.prunedAt} end`,
           },
         });
+      return;
+    }
+    case "branch": {
+      const { data, at, seq } = what.event;
+      const { snapshotId, hostId, files, bytes = 0 } = data;
+      // Pinned: it is no part of the session's own line, so nothing else would keep it.
+      const pin = { organizationId, sessionId, snapshotId, holder: "people", createdByName: "Gantry", createdAt: at };
+      await db.batch([
+        db
+          .insert(snapshots)
+          .values({
+            id: snapshotId,
+            organizationId,
+            sessionId,
+            files,
+            bytes,
+            createdAt: at,
+            keptFrom: hostId,
+            version: seq,
+          })
+          .onConflictDoNothing(),
+        db.insert(snapshotPins).values(pin).onConflictDoNothing(),
+      ]);
       return;
     }
     default:

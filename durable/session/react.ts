@@ -16,7 +16,8 @@ export type Indexed =
   | { kind: "run"; id: string }
   | { kind: "request"; event: Of<"human_loop.requested"> }
   | { kind: "answer"; event: Of<"human_loop.resolved"> }
-  | { kind: "snapshot"; event: Of<"workspace.synced"> };
+  | { kind: "snapshot"; event: Of<"workspace.synced"> }
+  | { kind: "branch"; event: Of<"workspace.kept"> };
 
 export type Effect =
   | { type: "send_host"; message: ToHostData }
@@ -61,6 +62,8 @@ export function react(before: SessionView, event: SessionEvent, after: SessionVi
       return reactToWorker(before, event, after);
     case "workspace.synced":
       return [index({ kind: "snapshot", event })];
+    case "workspace.kept":
+      return [index({ kind: "branch", event })];
     case "usage.recorded":
       return [index({ kind: "run", id: event.runId ?? "" })];
     case "workspace.sync_decided":

@@ -9,11 +9,13 @@ import type {
   CreateSession,
   LeaseGrant,
   LeaseLoss,
+  Rejection,
   Result,
   SessionRpc,
   StopInput,
+  StoreAccess,
 } from "#protocol/objects.ts";
-import { type Rejection, reject } from "#protocol/objects.ts";
+import { reject } from "#protocol/objects.ts";
 import type { SessionReconcile, SessionReconciled } from "#protocol/reconcile.ts";
 import { runById, type SessionView } from "#protocol/session-view.ts";
 import type { Transcript } from "#protocol/transcript.ts";
@@ -22,6 +24,7 @@ import type { ObjectsEnv } from "../shell/env.ts";
 import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } from "../shell/host-handshake.ts";
 import { guardSocket } from "../shell/socket-guard.ts";
 import type { SessionCommand, SyncDecision } from "./commands.ts";
+import { storeRefusal } from "./decide-sync.ts";
 import { hostNeeds } from "./host-inbox.ts";
 import { closeReadersOf, openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
 import { reconcileSession } from "./reconcile.ts";
@@ -82,9 +85,7 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
   }
 
   async transcript(runId?: string): Promise<Result<{ transcript: Transcript }>> {
-    const transcript = this.#session.history.transcript();
-    const messages = runId ? transcript.messages.filter((message) => message.runId === runId) : transcript.messages;
-    return this.#present() ?? { ok: true, transcript: { ...transcript, messages } };
+    return this.#present() ?? { ok: true, transcript: this.#session.history.transcript(runId) };
   }
 
   async runEvents(runId: string, types?: readonly SessionEvent["type"][]): Promise<Result<{ events: SessionEvent[] }>> {
@@ -121,8 +122,8 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     return await reconcileSession(this.#session, this.env, input);
   }
 
-  async mayAccessStore(hostId: string, epoch: number | undefined): Promise<Result<object>> {
-    return leaseRefusal(this.#session.view, hostId, epoch) ?? { ok: true };
+  async mayAccessStore(access: StoreAccess): Promise<Result<object>> {
+    return storeRefusal(this.#session.view, access) ?? { ok: true };
   }
 
   async commitSnapshot(commit: CommitSnapshot): Promise<Result<{ snapshotId: string }>> {

@@ -30,6 +30,9 @@ export type WorkspaceRecord = {
   dirty: boolean;
 };
 
+/** Files that were unsaved when the lease `epoch` was lost, and where they can be handed in. */
+export type LostWork = { sessionId: string; epoch: number; storeUrl: string; traceId: string };
+
 export function createSessionTables(database: Database): void {
   database.exec(`
     CREATE TABLE IF NOT EXISTS lease (
@@ -44,6 +47,10 @@ export function createSessionTables(database: Database): void {
     );
     CREATE TABLE IF NOT EXISTS workspace (
       session_id TEXT PRIMARY KEY, snapshot_id TEXT, epoch INTEGER NOT NULL, dirty INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS lost_work (
+      session_id TEXT NOT NULL, epoch INTEGER NOT NULL, store_url TEXT NOT NULL, trace_id TEXT NOT NULL,
+      preserved INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (session_id, epoch)
     ) WITHOUT ROWID`);
 }
 
@@ -68,7 +75,7 @@ export class Records {
 
   /** Takes the lease; whatever belonged to an older one of the same session is void. */
   hold(assignment: Assignment): void {
-    this.forget(assignment.sessionId);
+    this.lose(assignment.sessionId);
     this.#database
       .sql("INSERT INTO lease (session_id, assignment, phase) VALUES (?, ?, 'held')")
       .run(assignment.sessionId, JSON.stringify(assignment));
@@ -86,6 +93,49 @@ export class Records {
 
   markStopped(sessionId: string): void {
     this.#database.sql("UPDATE lease SET phase = 'stopped' WHERE session_id = ?").run(sessionId);
+  }
+
+  /** The lease was lost. Like [forget]; files that only this host has are noted, to be handed in (kept-work.ts). */
+  lose(sessionId: string): void {
+    const assignment = this.lease(sessionId)?.assignment;
+    const known = this.workspace(sessionId);
+    if (assignment && known?.dirty && known.epoch === assignment.epoch) {
+      this.#database
+        .sql(
+          "INSERT INTO lost_work (session_id, epoch, store_url, trace_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .run(sessionId, assignment.epoch, assignment.storeUrl, assignment.traceId);
+    }
+    this.forget(sessionId);
+  }
+
+  /** What has not been handed in yet, oldest leases first. */
+  lostWork(): LostWork[] {
+    const rows = this.#database
+      .sql("SELECT session_id, epoch, store_url, trace_id FROM lost_work WHERE preserved = 0 ORDER BY epoch")
+      .all() as { session_id: string; epoch: number; store_url: string; trace_id: string }[];
+    return rows.map((row) => ({
+      sessionId: row.session_id,
+      epoch: row.epoch,
+      storeUrl: row.store_url,
+      traceId: row.trace_id,
+    }));
+  }
+
+  markPreserved({ sessionId, epoch }: LostWork): void {
+    this.#database.sql("UPDATE lost_work SET preserved = 1 WHERE session_id = ? AND epoch = ?").run(sessionId, epoch);
+  }
+
+  forgetLost({ sessionId, epoch }: LostWork): void {
+    this.#database.sql("DELETE FROM lost_work WHERE session_id = ? AND epoch = ?").run(sessionId, epoch);
+  }
+
+  /** Whether the files that were unsaved when this lease was lost are in the store since. */
+  isPreserved(sessionId: string, epoch: number): boolean {
+    const row = this.#database
+      .sql("SELECT 1 FROM lost_work WHERE session_id = ? AND epoch = ? AND preserved = 1")
+      .get(sessionId, epoch);
+    return row !== undefined;
   }
 
   /** Forgets lease, runs and replies of a session; the workspace's record stays. */
@@ -176,6 +226,7 @@ export class Records {
   /** Its files are gone from this disk. */
   forgetWorkspace(sessionId: string): void {
     this.#database.sql("DELETE FROM workspace WHERE session_id = ?").run(sessionId);
+    this.#database.sql("DELETE FROM lost_work WHERE session_id = ? AND preserved = 1").run(sessionId);
   }
 
   setDirty(sessionId: string): void {

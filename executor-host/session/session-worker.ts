@@ -155,7 +155,10 @@ export class SessionWorker {
     const { workspace: root, sync: stateDir } = this.#paths;
     // Before anything is decided or made there: a swap that was broken off may have left no root at all.
     finishInterruptedRestore({ root, stateDir });
-    const known = host.records.workspace(sessionId);
+    const record = host.records.workspace(sessionId);
+    // What was handed in is in the store, beside the session's own: it need not be set aside.
+    const preserved = record !== undefined && host.records.isPreserved(sessionId, record.epoch);
+    const known = record && { ...record, dirty: record.dirty && !preserved };
     const plan = planWorkspace(known, { snapshotId, epoch });
     if (plan === "set_aside_and_restore") {
       const kept = await setAside(this.#paths, known?.epoch ?? 0);

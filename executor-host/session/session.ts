@@ -4,7 +4,8 @@
  * daemon that starts again is a daemon that goes on.
  *
  *   held ──runs──► … ──worker.stop──► sync ─► remove worker ─► sync ─► stopped ──peer knows──► released
- *     └── revoked (another epoch, or the session is gone): worker ended, files kept, nothing uploaded
+ *     └── revoked (another epoch, or the session is gone): worker ended, files kept, handed in beside the session's own
+ *         snapshots where they were unsaved (kept-work.ts)
  *
  * take-message.ts has what messages change, drive-run.ts and stop-worker.ts the two long steps.
  */
@@ -286,6 +287,7 @@ export class Session {
     }
     this.#logger.warn({ close: name, reason }, "the data link has ended for good");
     if (name === "replaced") return;
+    host.database.transaction(() => host.records.lose(this.assignment.sessionId));
     // A pool that still believes in this lease must not wait for its time: nobody works under it any more.
     this.#forget();
     void this.revoke(name).catch((error: unknown) => this.#logger.error({ err: error }, "could not clean up"));

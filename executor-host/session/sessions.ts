@@ -14,6 +14,9 @@ export type SessionsNeeds = {
   engines: readonly WorkerEngine[];
   release(lease: { sessionId: string; epoch: number }): void;
   config(update: Record<string, unknown>): void;
+  /** A session opens here, or has closed: what only this host has may be in use, or may be handed in. */
+  opens(sessionId: string): void;
+  closed(): void;
 };
 
 const ENGINE_RETRY_MS = 2_000;
@@ -109,7 +112,7 @@ export class Sessions {
   revoke(sessionId: string, epoch: number, reason: string): void {
     const { records, database } = this.#needs.host;
     if (records.lease(sessionId)?.assignment.epoch !== epoch) return;
-    records.forget(sessionId);
+    records.lose(sessionId);
     const session = this.#open.get(sessionId);
     if (session) database.afterCommit(() => this.#revoke(session, reason));
   }
@@ -149,6 +152,7 @@ export class Sessions {
     const { host, release, config } = this.#needs;
     const session: Session = new Session({ host, assignment, release, config, over: () => this.#over(session) });
     this.#open.set(assignment.sessionId, session);
+    this.#needs.opens(assignment.sessionId);
     const older = this.#leaving.get(assignment.sessionId) ?? Promise.resolve();
     older
       .then(async () => {
@@ -177,6 +181,7 @@ export class Sessions {
   #over(session: Session): void {
     const { sessionId } = session.assignment;
     if (this.#open.get(sessionId) === session) this.#open.delete(sessionId);
+    if (!this.busy(sessionId)) this.#needs.closed();
     for (const changed of this.#changed.splice(0)) changed();
   }
 

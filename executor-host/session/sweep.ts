@@ -7,7 +7,7 @@ import { eachAlone, type Finding, type ReconcilerReport } from "#protocol/reconc
 import { sessionPaths } from "../config.ts";
 import type { WorkerEngine } from "../container/port.ts";
 import type { HostNeeds } from "../needs.ts";
-import { removeTree } from "../workspace/remove-tree.ts";
+import { removeWorkspace } from "../workspace/layer.ts";
 
 /** A workspace that nobody came back for in this time is fetched from the store when somebody does. */
 export const KEPT_WARM_MS = 7 * 24 * 60 * 60_000;
@@ -35,6 +35,7 @@ function reasonToStay({ host, busy }: SweepNeeds, sessionId: string): string | u
   if (host.records.lease(sessionId) || busy(sessionId)) return "in use";
   const known = host.records.workspace(sessionId);
   if (!known) return "this host knows nothing of its workspace";
+  if (host.records.isPreserved(sessionId, known.epoch)) return undefined;
   if (known.dirty || known.snapshotId === undefined) return "its workspace is not saved";
   return undefined;
 }
@@ -76,8 +77,7 @@ async function sweepFolders(needs: SweepNeeds, report: ReconcilerReport): Promis
       // While its turn was waited for, the session may have come back.
       if (reasonToStay(needs, sessionId)) return false;
       records.forgetWorkspace(sessionId);
-      await removeTree(workspace);
-      await removeTree(sync);
+      removeWorkspace({ root: workspace, stateDir: sync });
       return true;
     });
     const finding = {

@@ -10,6 +10,8 @@ export type StoreAccess = {
   /** The host's current token. */
   token: () => string;
   epoch: number;
+  /** The epoch is one that was lost: what is stored goes beside the session's own snapshots. */
+  branch?: boolean;
   fetch?: typeof fetch;
 };
 

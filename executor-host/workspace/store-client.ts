@@ -181,7 +181,11 @@ export class StoreClient {
 
   #fetch({ method, path, query, headers, body }: Request): Promise<Response> {
     const url = new URL(this.#access.url + path);
-    url.search = new URLSearchParams({ epoch: String(this.#access.epoch), ...query }).toString();
+    url.search = new URLSearchParams({
+      epoch: String(this.#access.epoch),
+      ...(this.#access.branch ? { branch: "1" } : {}),
+      ...query,
+    }).toString();
     const init: RequestInit = {
       ...this.#limits(),
       method,

@@ -61,6 +61,7 @@ export class ChatProjection {
       case "workspace.synced":
       case "workspace.sync_failed":
       case "workspace.sync_decided":
+      case "workspace.kept":
         return [];
       default:
         return event satisfies never;

@@ -1,29 +1,33 @@
 /** A session's snapshots in the index that the session object keeps up to date. It may lag by a moment. */
-import { and, desc, eq, lt, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
 import type { SnapshotRecord, SnapshotsAnswer } from "#protocol/changes.ts";
 import { snapshotPins, snapshots } from "../../migrations/schema.ts";
 import type { Env } from "../env.ts";
 import { database } from "./database.ts";
 import { withoutNulls } from "./runs.ts";
 
+/** `own`: only the session's own line, without what lost hosts have handed in. */
+type SnapshotQuery = { sessionId: string; limit: number; before?: number | undefined; own?: boolean };
+
 /** One page, newest first; `before` is the `nextBefore` of the page before. */
 export async function listSnapshots(
   env: Pick<Env, "DB">,
   organizationId: string,
-  { sessionId, limit, before }: { sessionId: string; limit: number; before?: number | undefined },
+  { sessionId, limit, before, own }: SnapshotQuery,
 ): Promise<SnapshotsAnswer> {
-  const { id, version, createdAt, files, bytes, runId, prunedAt } = snapshots;
+  const { id, version, createdAt, files, bytes, runId, keptFrom, prunedAt } = snapshots;
   const pinnedBy = sql<string | null>`(select ${snapshotPins.createdByName} from ${snapshotPins}
     where ${snapshotPins.organizationId} = ${snapshots.organizationId} and ${snapshotPins.snapshotId} = ${snapshots.id}
     order by ${snapshotPins.createdAt} limit 1)`;
   const rows = await database(env)
-    .select({ id, seq: version, createdAt, files, bytes, runId, prunedAt, pinnedBy })
+    .select({ id, seq: version, createdAt, files, bytes, runId, keptFrom, prunedAt, pinnedBy })
     .from(snapshots)
     .where(
       and(
         eq(snapshots.organizationId, organizationId),
         eq(snapshots.sessionId, sessionId),
         before === undefined ? undefined : lt(version, before),
+        own ? isNull(keptFrom) : undefined,
       ),
     )
     .orderBy(desc(version))

@@ -13,12 +13,14 @@ const ofShelf = ({ organizationId, sessionId }: Shelf) =>
   and(eq(snapshots.organizationId, organizationId), eq(snapshots.sessionId, sessionId));
 
 export async function snapshotsOf(env: Db, shelf: Shelf): Promise<SnapshotRow[]> {
-  const { id, version, createdAt, prunedAt } = snapshots;
+  const { id, version, createdAt, keptFrom, prunedAt } = snapshots;
   const rows = await database(env)
-    .select({ id, seq: version, createdAt, prunedAt, pinned })
+    .select({ id, seq: version, createdAt, keptFrom, prunedAt, pinned })
     .from(snapshots)
     .where(ofShelf(shelf));
-  return rows.map(({ prunedAt: at, pinned: is, ...row }) => ({ ...row, pruned: at !== null, pinned: is !== 0 }));
+  return rows.map(({ prunedAt: at, pinned: is, keptFrom: host, ...row }) => {
+    return { ...row, pruned: at !== null, pinned: is !== 0, branch: host !== null };
+  });
 }
 
 /** `gone` when it was deleted before `deadline`. One that the index does not know was never made, or only just. */

@@ -53,7 +53,7 @@ export const changeRoutes = new Hono<AppEnv>()
       const asked = c.req.valid("query");
       const { shelf } = await openShelf(c, asked.sessionId);
       await recordAudit(c, { action: "files.read", target: `${asked.sessionId}:snapshots`, allowed: true });
-      return c.json(await listSnapshots(c.env, shelf.organizationId, asked));
+      return c.json(await listSnapshots(c.env, shelf.organizationId, { ...asked, own: true }));
     },
   )
   .get(

@@ -53,7 +53,7 @@ export const hostCredentialRoutes = new Hono<AppEnv>()
       requireSelf(c, hostId);
       c.set("log", c.var.log.with({ sessionId }));
       const session = sessionObject(c.env, c.var.principal.organizationId, sessionId);
-      unwrap(await session.mayAccessStore(hostId, epoch));
+      unwrap(await session.mayAccessStore({ hostId, epoch, lease: "held" }));
       await markUsed(c, used);
       c.header("cache-control", "no-store");
       return c.json(await deliver(c, { hostId, sessionId, epoch }));

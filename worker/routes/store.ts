@@ -33,12 +33,16 @@ import { jsonBody, params, query } from "../validate.ts";
 
 const sessionPath = z.object({ sessionId: sessionIdSchema });
 const objectPath = sessionPath.extend({ hash: contentHashSchema });
+/** What a host had under a lease that it lost: taken as a snapshot beside the session's own. It may write, and read nothing. */
+const branch = z.literal("1").optional();
 const epochQuery = z.object({ epoch: z.coerce.number().int().nonnegative().optional() });
+const writeQuery = epochQuery.extend({ branch });
 const commitQuery = z.object({
   epoch: z.coerce.number().int().nonnegative(),
   bytesSent: z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).default(0),
   base: contentHashSchema.optional(),
   durationMs: z.coerce.number().nonnegative().optional(),
+  branch,
 });
 /** Packed. A manifest with as many entries as may be takes 8 MB; it is held in memory whole. */
 const MANIFEST_UPLOAD_BYTES = 24 * 1024 * 1024;
@@ -55,10 +59,10 @@ export const storeRoutes = new Hono<AppEnv>()
     }),
     allow("host.link"),
     params(sessionPath),
-    query(epochQuery),
+    query(writeQuery),
     jsonBody(missingRequest),
     async (c) => {
-      const { shelf, store } = await enter(c, c.req.valid("param").sessionId, c.req.valid("query").epoch);
+      const { shelf, store } = await enter(c, c.req.valid("param").sessionId, c.req.valid("query"));
       const rules = { countOn: (names: readonly string[]) => countOn(c.env, shelf, names) };
       const missing = await missingPacks(store, shelf, c.req.valid("json").packs, rules);
       return c.json({ missing, ...(store.direct === undefined ? {} : { direct: true }) });
@@ -74,11 +78,11 @@ export const storeRoutes = new Hono<AppEnv>()
     }),
     allow("host.link"),
     params(objectPath),
-    query(epochQuery),
+    query(writeQuery),
     jsonBody(uploadRequest),
     async (c) => {
       const { sessionId, hash } = c.req.valid("param");
-      const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const { shelf, store } = await enter(c, sessionId, c.req.valid("query"));
       if (store.direct === undefined) return refuse("not_direct", "Packs of this store are sent to this address.");
       const { length, again } = c.req.valid("json");
       const refused = await reserve(c.env, shelf, again ? 0 : length);
@@ -99,10 +103,10 @@ export const storeRoutes = new Hono<AppEnv>()
     }),
     allow("host.link"),
     params(objectPath),
-    query(epochQuery),
+    query(writeQuery),
     async (c) => {
       const { sessionId, hash } = c.req.valid("param");
-      const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const { shelf, store } = await enter(c, sessionId, c.req.valid("query"));
       const body = boundedBody(c, LIMITS.packBytes);
       const refused = await reserve(c.env, shelf, body.length);
       if (refused !== undefined) throw new Refused(refused);
@@ -127,7 +131,7 @@ export const storeRoutes = new Hono<AppEnv>()
     query(epochQuery),
     async (c) => {
       const { sessionId, hash } = c.req.valid("param");
-      const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const { shelf, store } = await enter(c, sessionId, c.req.valid("query"));
       const key = packKey(shelf, hash);
       if (store.direct !== undefined && c.req.header("accept")?.includes(PRESIGNED_TYPE))
         return c.json(await store.direct.presignGet(key), 200, { "content-type": PRESIGNED_TYPE });
@@ -158,8 +162,8 @@ export const storeRoutes = new Hono<AppEnv>()
     params(sessionPath),
     query(commitQuery),
     async (c) => {
-      const { epoch, bytesSent, base, durationMs } = c.req.valid("query");
-      const { shelf, store, session, hostId } = await enter(c, c.req.valid("param").sessionId, epoch);
+      const { epoch, bytesSent, base, durationMs, branch } = c.req.valid("query");
+      const { shelf, store, session, hostId } = await enter(c, c.req.valid("param").sessionId, c.req.valid("query"));
       boundedBody(c, MANIFEST_UPLOAD_BYTES);
       const body = new Uint8Array(await c.req.arrayBuffer());
       // Also makes the shelf known to the sweep again, should it have forgotten it.
@@ -185,6 +189,7 @@ export const storeRoutes = new Hono<AppEnv>()
           bytesSent,
           traceId: c.var.traceId,
           ...(durationMs === undefined ? {} : { durationMs }),
+          ...(branch ? { branch: true } : {}),
         }),
       );
       return c.json({ snapshotId: committed.snapshotId });
@@ -203,7 +208,7 @@ export const storeRoutes = new Hono<AppEnv>()
     query(epochQuery),
     async (c) => {
       const { sessionId, hash } = c.req.valid("param");
-      const { shelf, store } = await enter(c, sessionId, c.req.valid("query").epoch);
+      const { shelf, store } = await enter(c, sessionId, c.req.valid("query"));
       const object = await store.get(snapshotKey(shelf, hash));
       if (object === undefined) return refuse("not_found", "there is no such snapshot");
       const headers = { "content-type": "application/zstd", "content-length": String(object.length) };
@@ -218,12 +223,12 @@ export const storeRoutes = new Hono<AppEnv>()
 async function enter(
   c: AppContext,
   sessionId: string,
-  epoch: number | undefined,
+  { epoch, branch }: { epoch?: number | undefined; branch?: "1" | undefined },
 ): Promise<{ shelf: Shelf; store: ObjectStore; session: SessionStub; hostId: string }> {
   const { organizationId, id: hostId } = c.var.principal;
   c.set("log", c.var.log.with({ sessionId }));
   const session = sessionObject(c.env, organizationId, sessionId);
-  unwrap(await session.mayAccessStore(hostId, epoch));
+  unwrap(await session.mayAccessStore({ hostId, epoch, lease: branch ? "lost" : "held" }));
   return { shelf: { organizationId, sessionId }, store: await openStore(c.env), session, hostId };
 }
 

@@ -6,7 +6,14 @@ const KEPT_NEWEST = 3;
 /** How long everything stays that nothing needs: longer than any upload, and today's turns can still be compared. */
 export const GRACE_MS = 24 * 60 * 60_000;
 
-export type SnapshotRow = { id: string; seq: number; createdAt: number; pruned: boolean; pinned: boolean };
+export type SnapshotRow = {
+  id: string;
+  seq: number;
+  createdAt: number;
+  pruned: boolean;
+  pinned: boolean;
+  branch: boolean;
+};
 export type ShelfState = {
   /** `gone`: deleted longer than the grace ago, or never made (a fork that broke off). */
   session: "there" | "gone";
@@ -28,9 +35,12 @@ export type ShelfReport = {
 export function snapshotsToPrune({ session, snapshots }: ShelfState, now: number): string[] {
   const left = snapshots.filter(({ pruned }) => !pruned);
   if (session === "gone") return left.map(({ id }) => id);
-  return [...left]
+  // What a lost host handed in is no newest of the session, and pushes none of them out.
+  const old = left
+    .filter(({ branch }) => !branch)
     .sort((a, b) => b.seq - a.seq)
-    .slice(KEPT_NEWEST)
+    .slice(KEPT_NEWEST);
+  return [...old, ...left.filter(({ branch }) => branch)]
     .filter(({ pinned, createdAt }) => !pinned && createdAt < now - GRACE_MS)
     .map(({ id }) => id);
 }

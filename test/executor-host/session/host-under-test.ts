@@ -27,10 +27,13 @@ export class HostUnderTest {
   readonly clock: Clock;
   readonly settings: Settings;
   readonly syncs = new Inbox<SyncInput>();
+  /** What was handed in of lost leases. */
+  readonly handedIn = new Inbox<SyncInput>();
   readonly restores = new Inbox<RestoreInput>();
   readonly ends = new Inbox<LinkEnd>();
   /** What the next syncs do; the last one stays. Resolves to a snapshot id or rejects. */
   sync: (input: SyncInput) => Promise<string> = async () => "a".repeat(64);
+  handIn: (input: SyncInput) => Promise<void> = async () => {};
   restore: (input: RestoreInput) => Promise<void> = async () => {};
   host!: Host;
   /** More engines beside the scripted one, for the next launch. */
@@ -90,6 +93,11 @@ export class HostUnderTest {
             this.syncs.put(input);
             const snapshotId = await this.sync(input);
             return { snapshotId, files: 1, bytes: 1, bytesSent: 0, changed: true, omitted: 0 };
+          },
+          handInWorkspace: async (input) => {
+            this.handedIn.put(input);
+            await this.handIn(input);
+            return { snapshotId: "d".repeat(64), files: 1, bytes: 1, bytesSent: 0, changed: true, omitted: 0 };
           },
           restoreWorkspace: async (input) => {
             this.engine.journal.push(`restore ${input.snapshotId.slice(0, 1)}`);

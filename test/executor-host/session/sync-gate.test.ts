@@ -216,6 +216,9 @@ describe("a lease that is lost", () => {
     under.sync = async () => {
       throw new StoreError("unavailable", "away", true);
     };
+    under.handIn = async () => {
+      throw new StoreError("unavailable", "away", true);
+    };
     const run = await under.run();
     const paths = sessionPaths(under.paths, SESSION);
     writeFileSync(join(paths.workspace, "unsaved.txt"), "work");
