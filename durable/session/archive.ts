@@ -6,6 +6,7 @@
  *
  * The rows go only after the segment was read back and its hash was right. Segments are kept as long as the session is.
  */
+import { createHash } from "node:crypto";
 import type { SessionEvent } from "#protocol/events.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import { upgrade } from "../shell/schema.ts";
@@ -53,7 +54,7 @@ export class Archive {
     if (first === undefined || last === undefined) return;
     const text = `[${rows.map(({ events }) => events.slice(1, -1)).join(",")}]`;
     const bytes = new Uint8Array(new TextEncoder().encode(text));
-    const sha256 = await hashOf(bytes);
+    const sha256 = hashOf(bytes);
     const key = `${prefixOf(organizationId, sessionId)}${first}-${last}-${sha256.slice(0, 32)}`;
     await this.#store.put(key, bytes, { onlyIf: { etagDoesNotMatch: "*" }, sha256 });
     await this.#read({ key, sha256 });
@@ -106,7 +107,7 @@ export class Archive {
     const object = await this.#store.get(key);
     if (!object) throw new Error(`the store does not have the log segment ${key}`);
     const bytes = new Uint8Array(await object.arrayBuffer());
-    if ((await hashOf(bytes)) !== sha256) throw new Error(`the store has something else as the log segment ${key}`);
+    if (hashOf(bytes) !== sha256) throw new Error(`the store has something else as the log segment ${key}`);
     return new TextDecoder().decode(bytes);
   }
 }
@@ -115,7 +116,4 @@ export class Archive {
 const prefixOf = (organizationId: string, sessionId: string): string =>
   `orgs/${organizationId}/sessions/${sessionId}/log/`;
 
-async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

@@ -4,6 +4,7 @@ import { TIMES } from "#protocol/limits.ts";
 import { isParked } from "#protocol/run-view.ts";
 import { activeRun, queuedRuns, type SessionView } from "#protocol/session-view.ts";
 import { deadlineName } from "./commands.ts";
+import { timeoutMs } from "./run-start.ts";
 import { holdsLease, loseHost, stopNeedlessStart } from "./run-steps.ts";
 
 /** Work that is unsaved for this long, with a host there and no try announced, is nobody's concern any more. */
@@ -34,7 +35,7 @@ export function deadlinesOf(view: SessionView, now: number): { name: string; at:
       deadlines.push({ name: deadlineName.prepare(run.id), at: now + TIMES.prepareDeadlineMs });
       break;
     case "running": {
-      const limitMs = (run.timeoutMs ?? TIMES.runTimeoutMs) + TIMES.cancelDeadlineMs;
+      const limitMs = timeoutMs(run) + TIMES.cancelDeadlineMs;
       deadlines.push({ name: deadlineName.timeout(run.id), at: Math.max(now, run.startedAt + limitMs) });
       break;
     }

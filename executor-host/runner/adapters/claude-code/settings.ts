@@ -3,6 +3,7 @@
  * a run; paths of programs, environments, hooks and MCP servers are not.
  */
 import type { ClaudeCodeSettings } from "ai-sdk-provider-claude-code";
+import { chosenOptions, type OptionReaders } from "../chosen-options.ts";
 
 /**
  * How freely the agent works. `bypass` is the default, because the container around it is sealed; `ask` sends what Claude
@@ -17,9 +18,7 @@ const PERMISSION_MODES = {
 
 const EFFORTS = ["low", "medium", "high", "xhigh", "max"] as const;
 
-type Reader = (value: unknown) => Partial<ClaudeCodeSettings> | undefined;
-
-const READERS: Readonly<Record<string, Reader>> = {
+const READERS: OptionReaders<ClaudeCodeSettings> = {
   permissionMode: (value) => {
     const mode = Object.entries(PERMISSION_MODES).find(([name]) => name === value)?.[1];
     return mode && { permissionMode: mode };
@@ -42,19 +41,9 @@ const READERS: Readonly<Record<string, Reader>> = {
 };
 
 /** The settings that the options ask for, and the names of options that were not understood. */
-export function readOptions(options: Readonly<Record<string, unknown>> = {}): {
-  settings: Partial<ClaudeCodeSettings>;
-  ignored: string[];
-} {
-  const settings: Partial<ClaudeCodeSettings> = {};
-  const ignored: string[] = [];
-  for (const [name, value] of Object.entries(options)) {
-    const read = Object.hasOwn(READERS, name) ? READERS[name]?.(value) : undefined;
-    if (read) Object.assign(settings, read);
-    else ignored.push(name);
-  }
-  return { settings, ignored };
-}
+export const readOptions = (
+  options: Readonly<Record<string, unknown>> | undefined,
+): { settings: Partial<ClaudeCodeSettings>; ignored: string[] } => chosenOptions(READERS, options);
 
 function isStrings(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");

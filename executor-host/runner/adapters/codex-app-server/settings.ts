@@ -3,6 +3,7 @@
  * a run; paths of programs, environments, configuration and MCP servers are not.
  */
 import type { CodexAppServerSettings } from "ai-sdk-provider-codex-cli";
+import { chosenOptions, type OptionReaders } from "../chosen-options.ts";
 
 /**
  * How freely the agent works. `bypass` is the default, because the container around it is sealed; `ask` sends every command
@@ -13,9 +14,7 @@ const APPROVAL_POLICIES = { bypass: "never", ask: "untrusted" } as const;
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh"] as const;
 const SUMMARIES = ["auto", "concise", "detailed", "none"] as const;
 
-type Reader = (value: unknown) => Partial<CodexAppServerSettings> | undefined;
-
-const READERS: Readonly<Record<string, Reader>> = {
+const READERS: OptionReaders<CodexAppServerSettings> = {
   permissionMode: (value) => {
     const policy = Object.entries(APPROVAL_POLICIES).find(([name]) => name === value)?.[1];
     return policy && { approvalPolicy: policy };
@@ -34,16 +33,6 @@ const READERS: Readonly<Record<string, Reader>> = {
 };
 
 /** The settings that the options ask for, and the names of options that were not understood. */
-export function readOptions(options: Readonly<Record<string, unknown>> = {}): {
-  settings: Partial<CodexAppServerSettings>;
-  ignored: string[];
-} {
-  const settings: Partial<CodexAppServerSettings> = {};
-  const ignored: string[] = [];
-  for (const [name, value] of Object.entries(options)) {
-    const read = Object.hasOwn(READERS, name) ? READERS[name]?.(value) : undefined;
-    if (read) Object.assign(settings, read);
-    else ignored.push(name);
-  }
-  return { settings, ignored };
-}
+export const readOptions = (
+  options: Readonly<Record<string, unknown>> | undefined,
+): { settings: Partial<CodexAppServerSettings>; ignored: string[] } => chosenOptions(READERS, options);

@@ -1,4 +1,5 @@
 /** `providerOptions` of this agent. An allow-list: everything here is safe to be chosen by whoever may start a run. */
+import { chosenOptions, type OptionReaders } from "../chosen-options.ts";
 
 /**
  * How freely the agent works. `bypass` is the default, because the container around it is sealed; `ask` sends every command
@@ -21,9 +22,7 @@ export type NativeSettings = {
 
 const DEFAULTS: NativeSettings = { permissionMode: "bypass", maxTurns: 200, maxRetries: 2 };
 
-type Reader = (value: unknown) => Partial<NativeSettings> | undefined;
-
-const READERS: Readonly<Record<string, Reader>> = {
+const READERS: OptionReaders<NativeSettings> = {
   permissionMode: (value) => {
     const permissionMode = PERMISSION_MODES.find((mode) => mode === value);
     return permissionMode && { permissionMode };
@@ -40,18 +39,12 @@ const READERS: Readonly<Record<string, Reader>> = {
 };
 
 /** The settings that the options ask for, and the names of options that were not understood. */
-export function readOptions(options: Readonly<Record<string, unknown>> = {}): {
+export function readOptions(options: Readonly<Record<string, unknown>> | undefined): {
   settings: NativeSettings;
   ignored: string[];
 } {
-  const settings = { ...DEFAULTS };
-  const ignored: string[] = [];
-  for (const [name, value] of Object.entries(options)) {
-    const read = Object.hasOwn(READERS, name) ? READERS[name]?.(value) : undefined;
-    if (read) Object.assign(settings, read);
-    else ignored.push(name);
-  }
-  return { settings, ignored };
+  const { settings, ignored } = chosenOptions(READERS, options);
+  return { settings: { ...DEFAULTS, ...settings }, ignored };
 }
 
 function isWhole(value: unknown, from: number, to: number): value is number {
