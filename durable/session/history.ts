@@ -85,10 +85,9 @@ export class History {
 
   /** One run's events in order, as far as they are in the object; with `types` only those. Reads what lies between its prompt and its end. */
   ofRun(view: SessionView, runId: string, types?: readonly SessionEvent["type"][]): SessionEvent[] {
-    const run = runById(view, runId);
-    const last = run?.state === "finished" ? run.finishedSeq : undefined;
+    const { after, last } = spanOfRun(view, runId);
     const found: SessionEvent[] = [];
-    for (const events of this.#log.after((run?.promptSeq ?? 1) - 1)) {
+    for (const events of this.#log.after(after)) {
       found.push(...events.filter((event) => isOfRun(event, runId, types)));
       if (last !== undefined && (events.at(-1)?.seq ?? 0) >= last) break;
     }
@@ -127,6 +126,12 @@ export class History {
 
 export const isOfRun = (event: SessionEvent, runId: string, types?: readonly SessionEvent["type"][]): boolean =>
   event.runId === runId && (types === undefined || types.includes(event.type));
+
+/** Where a run's events lie: behind `after`, and up to `last` when it is over and that is known. */
+export function spanOfRun(view: SessionView, runId: string): { after: number; last: number | undefined } {
+  const run = runById(view, runId);
+  return { after: (run?.promptSeq ?? 1) - 1, last: run?.state === "finished" ? run.finishedSeq : undefined };
+}
 
 const isHighHalf = (code: number): boolean => code >= 0xd800 && code <= 0xdbff;
 

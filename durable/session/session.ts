@@ -20,7 +20,7 @@ import { decide } from "./decide.ts";
 import { ARCHIVE_FORGET, ARCHIVE_MOVE, carryOut } from "./effects.ts";
 import { EventLog, numbered } from "./event-log.ts";
 import { callFleet } from "./fleet-calls.ts";
-import { History, isOfRun } from "./history.ts";
+import { History, isOfRun, spanOfRun } from "./history.ts";
 import { Hub } from "./hub.ts";
 import { writeIndex } from "./index-writer.ts";
 import { type Effect, type Indexed, react } from "./react.ts";
@@ -88,15 +88,14 @@ export class Session {
   /** One run's events in order, from the store and from the log; with `types` only those. */
   async eventsOfRun(runId: string, types?: readonly SessionEvent["type"][]): Promise<SessionEvent[]> {
     const found: SessionEvent[] = [];
-    const run = runById(this.#view, runId);
-    const end = run?.state === "finished" ? run.finishedSeq : undefined;
-    for await (const events of this.archive.after((run?.promptSeq ?? 1) - 1)) {
+    const { after, last } = spanOfRun(this.#view, runId);
+    for await (const events of this.archive.after(after)) {
       found.push(...events.filter((event) => isOfRun(event, runId, types)));
-      if (end !== undefined && (events.at(-1)?.seq ?? 0) >= end) return found;
+      if (last !== undefined && (events.at(-1)?.seq ?? 0) >= last) return found;
     }
     // Rows that were moved while segments were read are in the last of them.
-    const last = found.at(-1)?.seq ?? 0;
-    return [...found, ...this.history.ofRun(this.#view, runId, types).filter(({ seq }) => seq > last)];
+    const read = found.at(-1)?.seq ?? 0;
+    return [...found, ...this.history.ofRun(this.#view, runId, types).filter(({ seq }) => seq > read)];
   }
 
   /** The first command of a session names it. */
