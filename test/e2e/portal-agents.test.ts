@@ -1,29 +1,16 @@
 /** What each agent can do: on the hosts page, in the choice of an agent, and as a warning of a run. */
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { buildPortal, PortalBrowser, SCREENS } from "../support/portal-browser.ts";
+import { expect, it } from "vitest";
+import { type PortalBrowser, SCREENS } from "../support/portal-browser.ts";
 import { prompted, someHosts } from "../support/portal-story.ts";
+import { portalSuite } from "../support/portal-suite.ts";
 import { finished } from "../support/scripted-portal-server.ts";
 
-let browser: Browser;
-let built: Awaited<ReturnType<typeof buildPortal>>;
 let at: PortalBrowser;
 
-beforeAll(async () => {
-  built = await buildPortal();
-  browser = await PortalBrowser.launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await built?.remove();
-});
-beforeEach(async () => {
-  at = await PortalBrowser.start(browser, built.assets);
+portalSuite((each) => {
+  at = each;
   at.portal.hosts = someHosts(Date.now());
-});
-afterEach(async () => {
-  await at.close();
 });
 
 it.each(["desktop", "phone"] as const)(

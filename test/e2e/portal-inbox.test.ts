@@ -1,34 +1,22 @@
 /** The inbox: what waits for people over all sessions, answered without opening any of them. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { buildPortal, PortalBrowser, SCREENS } from "../support/portal-browser.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { type PortalBrowser, SCREENS } from "../support/portal-browser.ts";
 import { clockRun, deployRun, permission, question } from "../support/portal-story.ts";
+import { portalSuite } from "../support/portal-suite.ts";
 import type { ScriptedSession } from "../support/scripted-portal-server.ts";
 
 const PERMISSION = "req_00000000000000000001-0000000001";
 const QUESTION = "req_00000000000000000002-0000000001";
 
-let browser: Browser;
-let built: Awaited<ReturnType<typeof buildPortal>>;
 let at: PortalBrowser;
 let clock: ScriptedSession;
 let deploy: ScriptedSession;
 
-beforeAll(async () => {
-  built = await buildPortal();
-  browser = await PortalBrowser.launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await built?.remove();
-});
-beforeEach(async () => {
-  at = await PortalBrowser.start(browser, built.assets);
+portalSuite((each) => {
+  at = each;
   clock = waiting("World clock", permission, PERMISSION);
   deploy = waiting("Deploy the docs", question, QUESTION);
-});
-afterEach(async () => {
-  await at.close();
 });
 
 function waiting(title: string, ask: typeof permission, requestId: string): ScriptedSession {

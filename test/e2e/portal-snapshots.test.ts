@@ -1,26 +1,14 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { buildPortal, PortalBrowser, SCREENS } from "../support/portal-browser.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { type PortalBrowser, SCREENS } from "../support/portal-browser.ts";
 import { clockRun, deployRun } from "../support/portal-story.ts";
+import { portalSuite } from "../support/portal-suite.ts";
 import { finished, type ScriptedSession } from "../support/scripted-portal-server.ts";
 
-let browser: Browser;
-let built: Awaited<ReturnType<typeof buildPortal>>;
 let at: PortalBrowser;
 
-beforeAll(async () => {
-  built = await buildPortal();
-  browser = await PortalBrowser.launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await built?.remove();
-});
-beforeEach(async () => {
-  at = await PortalBrowser.start(browser, built.assets);
-});
-afterEach(async () => {
-  await at.close();
+portalSuite((each) => {
+  at = each;
 });
 
 const HOUR = 60 * 60_000;

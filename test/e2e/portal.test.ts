@@ -1,6 +1,6 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { buildPortal, gzipBytes, PortalBrowser, SCREENS } from "../support/portal-browser.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { gzipBytes, type PortalBrowser, SCREENS } from "../support/portal-browser.ts";
 import {
   clockRun,
   deployRun,
@@ -13,29 +13,17 @@ import {
   someQueue,
   todos,
 } from "../support/portal-story.ts";
+import { portalSuite } from "../support/portal-suite.ts";
 import { finished, type ScriptedSession } from "../support/scripted-portal-server.ts";
 
 const REQUEST = "req_00000000000000000001-0000000001";
 
-let browser: Browser;
-let built: Awaited<ReturnType<typeof buildPortal>>;
 let at: PortalBrowser;
 
-beforeAll(async () => {
-  built = await buildPortal();
-  browser = await PortalBrowser.launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await built?.remove();
-});
-beforeEach(async () => {
-  at = await PortalBrowser.start(browser, built.assets);
+const built = portalSuite((each) => {
+  at = each;
   at.portal.hosts = someHosts(Date.now());
   at.portal.queue = { entries: [], depth: 0, oldestWaitMs: 0, reasons: {}, leases: [], deadLetters: [] };
-});
-afterEach(async () => {
-  await at.close();
 });
 
 const transcriptOf = (page: Page): Promise<string> => page.getByTestId("transcript").innerText();
