@@ -13,6 +13,7 @@
 import {
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -45,21 +46,39 @@ export function rawSignature(stats: Stats): string {
   return `${stats.mode} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs} ${stats.ino}`;
 }
 
+/** The id of the last snapshot of this workspace; undefined when nothing usable is there. */
+export function readCurrentId(stateDir: string): string | undefined {
+  const current = readJson(join(stateDir, "current.json")) as { snapshotId?: unknown } | undefined;
+  const id = current?.snapshotId;
+  return typeof id === "string" && /^[0-9a-f]{64}$/.test(id) ? id : undefined;
+}
+
 /** The last snapshot of this workspace; undefined when nothing usable is there. */
 export function readLast(stateDir: string): LastSnapshot | undefined {
-  const current = readJson(join(stateDir, "current.json")) as { snapshotId?: unknown } | undefined;
-  if (typeof current?.snapshotId !== "string" || !/^[0-9a-f]{64}$/.test(current.snapshotId)) return undefined;
-  const index = readJson(join(stateDir, `${current.snapshotId}.index`)) as
+  const snapshotId = readCurrentId(stateDir);
+  if (snapshotId === undefined) return undefined;
+  const index = readJson(join(stateDir, `${snapshotId}.index`)) as
     | { version?: unknown; signatures?: [string, string][] }
     | undefined;
   const usable = index?.version === INDEX_VERSION && Array.isArray(index.signatures);
-  return { snapshotId: current.snapshotId, signatures: new Map(usable ? index.signatures : []) };
+  return { snapshotId, signatures: new Map(usable ? index.signatures : []) };
 }
 
 /** The text of a manifest that was kept; undefined when it is not there or not what it was. */
 export function readManifestText(stateDir: string, snapshotId: string): Uint8Array | undefined {
   const bytes = readIfThere(join(stateDir, `${snapshotId}.manifest`));
   return bytes !== undefined && sha256(bytes) === snapshotId ? bytes : undefined;
+}
+
+/** Says which files a snapshot has in the state folder: equal when nobody has put others there; undefined when one is missing. */
+export function stampOf(stateDir: string, snapshotId: string): string | undefined {
+  const parts: string[] = [snapshotId];
+  for (const ending of ["manifest", "index"]) {
+    const stats = lstatSync(join(stateDir, `${snapshotId}.${ending}`), { throwIfNoEntry: false });
+    if (stats === undefined) return undefined;
+    parts.push(rawSignature(stats));
+  }
+  return parts.join(" ");
 }
 
 export function parseManifest(text: Uint8Array): Manifest {
@@ -96,7 +115,8 @@ export function hasCurrent(stateDir: string): boolean {
 
 /** From here on `snapshotId` is what the workspace is compared with. Files of other snapshots go. */
 export function makeCurrent(stateDir: string, snapshotId: string): void {
-  replaceFile(join(stateDir, "current.json"), JSON.stringify({ snapshotId }));
+  if (readCurrentId(stateDir) !== snapshotId)
+    replaceFile(join(stateDir, "current.json"), JSON.stringify({ snapshotId }));
   for (const name of readdirSync(stateDir)) {
     if (/^[0-9a-f]{64}\.(manifest|index)/.test(name) && !name.startsWith(snapshotId)) rmSync(join(stateDir, name));
   }

@@ -36,11 +36,25 @@ export type Build =
   | { changed: false; snapshotId: string; signatures: Signatures; totals: Totals }
   | { changed: true; snapshotId: string; manifest: Manifest; text: Uint8Array; signatures: Signatures; totals: Totals };
 
+// What follows from a manifest alone is the same at the next sync that is compared with it.
+const entriesByPath = remembered((manifest) => new Map(manifest.entries.map((entry) => [entry.path, entry])));
+const retiringPacks = remembered(packsToRetire);
+const placesOf = remembered(indexChunks);
+
+function remembered<T>(compute: (manifest: Manifest) => T): (manifest: Manifest) => T {
+  const results = new WeakMap<Manifest, { result: T }>();
+  return (manifest) => {
+    const known = results.get(manifest) ?? { result: compute(manifest) };
+    results.set(manifest, known);
+    return known.result;
+  };
+}
+
 /** Throws when the root cannot be read; what cannot be read in it is in the manifest's `omitted`. */
 export async function buildSnapshot(input: BuildInput): Promise<Build> {
   const { last, now } = input;
-  const before = new Map(last?.manifest.entries.map((entry) => [entry.path, entry]));
-  const retiring = last === undefined ? new Set<string>() : packsToRetire(last.manifest);
+  const before = last === undefined ? new Map<string, SnapshotEntry>() : entriesByPath(last.manifest);
+  const retiring = last === undefined ? new Set<string>() : retiringPacks(last.manifest);
   const signatures: Signatures = new Map();
   // What is to be packed anew has to be found.
   const over = last !== undefined && retiring.size === 0 ? input.over : undefined;
@@ -49,19 +63,20 @@ export async function buildSnapshot(input: BuildInput): Promise<Build> {
 
   const same = (item: Found): SnapshotEntry | undefined => {
     const entry = before.get(item.path);
-    if (entry === undefined || item.kind !== "file" || entry.kind !== "file") return undefined;
-    const signature = rawSignature(item.stats);
-    if (last?.signatures.get(item.path) !== signature) return undefined;
+    if (item.kind !== "file") return sameOf(withoutStats(item), entry);
+    if (entry?.kind !== "file") return undefined;
+    const signature = last?.signatures.get(item.path);
+    if (signature === undefined || signature !== rawSignature(item.stats)) return undefined;
     signatures.set(item.path, signature);
     return entry;
   };
 
-  let entries = found.map((item) => (item.kind === "file" ? same(item) : withoutStats(item)));
+  let entries = found.map(same);
   const packs = new Packs(last?.manifest, input.emit);
   const reader = new Reader(input, packs, signatures, omitted);
   entries = [...(await reader.readMissing(found, entries)), ...taken];
 
-  if (last !== undefined && sameEntries(entries, last.manifest) && sameOmissions(omitted, last.manifest.omitted)) {
+  if (last !== undefined && sameEntries(entries, before) && sameOmissions(omitted, last.manifest.omitted)) {
     return { changed: false, snapshotId: last.snapshotId, signatures, totals: totalsOf(last.manifest) };
   }
   if (retiring.size > 0) entries = await reader.readAgain(found, entries, retiring);
@@ -109,12 +124,12 @@ function takeUntouched(
 class Packs {
   readonly writer: PackWriter;
   readonly #old: readonly SnapshotPack[];
-  readonly #places: ReturnType<typeof indexChunks>;
+  readonly #last: Manifest | undefined;
   retired: ReadonlySet<string> = new Set();
 
   constructor(last: Manifest | undefined, emit: BuildInput["emit"]) {
     this.#old = last?.packs ?? [];
-    this.#places = last === undefined ? new Map() : indexChunks(last);
+    this.#last = last;
     this.writer = new PackWriter(emit);
   }
 
@@ -128,7 +143,7 @@ class Packs {
   }
 
   packOf(hash: string): string | undefined {
-    const place = this.#places.get(hash);
+    const place = this.#last && placesOf(this.#last).get(hash);
     return place === undefined ? undefined : this.#old[place.pack]?.hash;
   }
 
@@ -207,14 +222,25 @@ function withoutStats(item: Exclude<Found, { kind: "file" }>): SnapshotEntry {
     : { kind: "directory", path: item.path, mode: item.mode };
 }
 
-function sameEntries(entries: readonly (SnapshotEntry | undefined)[], last: Manifest): boolean {
-  const kept = entries.filter((entry) => entry !== undefined);
-  if (kept.length !== last.entries.length) return false;
-  const before = new Map(last.entries.map((entry) => [entry.path, entry]));
-  return kept.every((entry) => {
-    const other = before.get(entry.path);
-    return other === entry || (other !== undefined && JSON.stringify(other) === JSON.stringify(entry));
-  });
+/** `entry`, or the last snapshot's own when that says the same. */
+function sameOf(entry: SnapshotEntry, last: SnapshotEntry | undefined): SnapshotEntry {
+  if (last?.kind !== entry.kind) return entry;
+  if (entry.kind === "directory") return last.mode === entry.mode ? last : entry;
+  return JSON.stringify(last) === JSON.stringify(entry) ? last : entry;
+}
+
+function sameEntries(
+  entries: readonly (SnapshotEntry | undefined)[],
+  before: ReadonlyMap<string, SnapshotEntry>,
+): boolean {
+  let kept = 0;
+  for (const entry of entries) {
+    if (entry === undefined) continue;
+    const last = before.get(entry.path);
+    if (last !== entry && sameOf(entry, last) !== last) return false;
+    kept++;
+  }
+  return kept === before.size;
 }
 
 function sameOmissions(omitted: readonly Omitted[], last: readonly Omitted[]): boolean {

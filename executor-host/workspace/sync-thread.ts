@@ -2,15 +2,18 @@
  * The thread that scans, hashes, packs and writes the manifest, with synchronous file calls, so that the daemon's own loop
  * stays free. It talks to sync.ts, which has the network:
  *
- *   thread ── pack { hash, bytes } ──►   sync.ts uploads          at most PACKS_AHEAD unconfirmed
+ *   thread ◄── SyncThreadInput ───────   sync.ts                  one after the other
+ *          ── pack { hash, bytes } ──►   sync.ts uploads          at most PACKS_AHEAD unconfirmed
  *          ◄── stored ───────────────
  *          ── built | failed ─────────►  sync.ts commits
+ *          ── unreadable ────────────►   sync.ts fetches the last manifest and asks again
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { constants, zstdCompressSync } from "node:zlib";
 import { diffManifest } from "#protocol/manifest-text.ts";
 import { codeOf } from "./errors.ts";
-import { keepSnapshot, parseManifest, readLast, readManifestText } from "./index-file.ts";
+import { keepSnapshot, type Signatures } from "./index-file.ts";
+import { knownState, remember } from "./known-state.ts";
 import { lowerOf, readLayer, upperOf } from "./layer.ts";
 import { buildSnapshot, type Totals } from "./snapshot-builder.ts";
 
@@ -19,6 +22,7 @@ export type FromSyncThread =
   | { type: "pack"; hash: string; bytes: Uint8Array<ArrayBuffer> }
   | { type: "built"; changed: false; snapshotId: string; totals: Totals }
   | { type: "built"; changed: true; snapshotId: string; totals: Totals; body: Uint8Array<ArrayBuffer>; base?: string }
+  | { type: "unreadable" }
   | { type: "failed"; code: string; message: string };
 
 const PACKS_AHEAD = 2;
@@ -26,7 +30,8 @@ const port = parentPort!;
 let ahead = 0;
 let room: (() => void) | undefined;
 
-port.on("message", () => {
+port.on("message", async (message: SyncThreadInput | "stored") => {
+  if (message !== "stored") return port.postMessage(await answer(message));
   ahead--;
   room?.();
 });
@@ -39,9 +44,8 @@ async function emit(hash: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>
 
 async function build(input: SyncThreadInput): Promise<FromSyncThread> {
   const { root, stateDir, sessionId } = input;
-  const current = readLast(stateDir);
-  const text = current && readManifestText(stateDir, current.snapshotId);
-  const last = current && text && { ...current, manifest: parseManifest(text) };
+  const last = knownState(stateDir);
+  if (last === "unreadable") return { type: "unreadable" };
   const layer = readLayer(stateDir);
   const over = layer && { upper: upperOf(root, layer), lower: lowerOf(layer) };
   const built = await buildSnapshot({
@@ -53,14 +57,21 @@ async function build(input: SyncThreadInput): Promise<FromSyncThread> {
     ...(last === undefined ? {} : { last }),
   });
   const { snapshotId, signatures, totals } = built;
-  keepSnapshot(stateDir, snapshotId, built.changed ? built.text : undefined, signatures);
-  if (!built.changed) return { type: "built", changed: false, snapshotId, totals };
+  if (!built.changed) {
+    if (last !== undefined && !sameSignatures(signatures, last.signatures)) {
+      keepSnapshot(stateDir, snapshotId, undefined, signatures);
+      remember(stateDir, { ...last, signatures });
+    }
+    return { type: "built", changed: false, snapshotId, totals };
+  }
+  keepSnapshot(stateDir, snapshotId, built.text, signatures);
+  remember(stateDir, { snapshotId, signatures, manifest: built.manifest, text: built.text });
 
   const whole = built.text;
-  if (last === undefined || text === undefined) {
+  if (last === undefined) {
     return { type: "built", changed: true, snapshotId, totals, body: packed(whole) };
   }
-  const delta = Buffer.from(JSON.stringify(diffManifest(text, whole)));
+  const delta = Buffer.from(JSON.stringify(diffManifest(last.text, whole)));
   return { type: "built", changed: true, snapshotId, totals, body: packed(delta), base: last.snapshotId };
 }
 
@@ -69,10 +80,17 @@ function packed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } }));
 }
 
-try {
-  port.postMessage(await build(workerData as SyncThreadInput));
-} catch (error) {
-  const message = error instanceof Error ? error.message : String(error);
-  port.postMessage({ type: "failed", code: codeOf(error), message } satisfies FromSyncThread);
+function sameSignatures(some: Signatures, others: Signatures): boolean {
+  if (some.size !== others.size) return false;
+  for (const [path, signature] of some) if (others.get(path) !== signature) return false;
+  return true;
 }
-port.unref();
+
+async function answer(input: SyncThreadInput): Promise<FromSyncThread> {
+  try {
+    return await build(input);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { type: "failed", code: codeOf(error), message };
+  }
+}

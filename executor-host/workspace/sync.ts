@@ -3,13 +3,13 @@
  * checks and commits under the lease's epoch; last the note on this host's disk of what the workspace now equals. Broken
  * off anywhere, the store holds unreferenced packs at worst and the next sync does the rest.
  */
-import { Worker } from "node:worker_threads";
 import { zstdCompressSync } from "node:zlib";
-import { forgetCurrent, keepSnapshot, makeCurrent, readLast, readManifestText } from "./index-file.ts";
+import { forgetCurrent, keepSnapshot, makeCurrent, readCurrentId, readLast, readManifestText } from "./index-file.ts";
 import { StoreError, type SyncInput, type SyncResult } from "./port.ts";
 import { finishInterruptedRestore } from "./restore-swap.ts";
 import { realTools, StoreClient, type StoreTools } from "./store-client.ts";
 import type { FromSyncThread, SyncThreadInput } from "./sync-thread.ts";
+import { giveBack, takeThread } from "./sync-threads.ts";
 
 type Built = Extract<FromSyncThread, { type: "built" }>;
 type Changed = Extract<Built, { changed: true }>;
@@ -22,14 +22,21 @@ type Changed = Extract<Built, { changed: true }>;
 export async function syncWorkspace(input: SyncInput, tools: StoreTools = realTools): Promise<SyncResult> {
   finishInterruptedRestore(input);
   const client = new StoreClient(input, tools);
-  await haveLastManifest(input, client);
+  const onDisk = readCurrentId(input.stateDir);
+  if (onDisk === undefined && input.lastSnapshotId !== undefined) await fetchLast(input, client, input.lastSnapshotId);
 
   let bytesSent = 0;
-  const built = await runThread(input, async (hash, bytes) => {
+  const upload = async (hash: string, bytes: Uint8Array<ArrayBuffer>) => {
     if ((await client.missing([hash])).length === 0) return;
     await client.putPack(hash, bytes);
     bytesSent += bytes.length;
-  });
+  };
+  let built = await runThread(input, upload);
+  if (built === "unreadable" && onDisk !== undefined) {
+    await fetchLast(input, client, onDisk);
+    built = await runThread(input, upload);
+  }
+  if (built === "unreadable") throw new Error(`the manifest of the last snapshot cannot be read in ${input.stateDir}`);
   if (built.changed) bytesSent = await commit(input, client, built, bytesSent);
   makeCurrent(input.stateDir, built.snapshotId);
   return { snapshotId: built.snapshotId, changed: built.changed, bytesSent, ...built.totals };
@@ -71,14 +78,11 @@ async function commitAsDelta(
   }
 }
 
-/** The index names a manifest that is not on this disk any more: fetch it, or begin without. */
-async function haveLastManifest({ stateDir, lastSnapshotId }: SyncInput, client: StoreClient): Promise<void> {
-  const last = readLast(stateDir);
-  const snapshotId = last?.snapshotId ?? lastSnapshotId;
-  if (snapshotId === undefined || (last !== undefined && readManifestText(stateDir, snapshotId) !== undefined)) return;
+/** The manifest that the workspace is compared with is not on this disk: fetch it, or begin without. */
+async function fetchLast({ stateDir }: SyncInput, client: StoreClient, snapshotId: string): Promise<void> {
   try {
     const { text } = await client.getManifest(snapshotId);
-    keepSnapshot(stateDir, snapshotId, text, last?.signatures ?? new Map());
+    keepSnapshot(stateDir, snapshotId, text, readLast(stateDir)?.signatures ?? new Map());
     makeCurrent(stateDir, snapshotId);
   } catch (error) {
     if (!(error instanceof StoreError) || error.reason !== "not_found") throw error;
@@ -90,22 +94,22 @@ async function haveLastManifest({ stateDir, lastSnapshotId }: SyncInput, client:
 async function runThread(
   input: SyncInput,
   upload: (hash: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
-): Promise<Built> {
+): Promise<Built | "unreadable"> {
   const { root, stateDir, sessionId, signal } = input;
   signal?.throwIfAborted();
-  const worker = new Worker(new URL("./sync-thread.ts", import.meta.url), {
-    workerData: { root, stateDir, sessionId } satisfies SyncThreadInput,
-  });
+  const worker = takeThread(stateDir);
   const uploads: Promise<void>[] = [];
   const stop = new AbortController();
   const stopped = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  let isUsable = false;
   try {
-    const built = await new Promise<Built>((resolve, reject) => {
+    const built = await new Promise<Built | "unreadable">((resolve, reject) => {
       stopped.addEventListener("abort", () => reject(stopped.reason), { once: true });
       worker.once("error", reject);
       worker.once("exit", (code) => reject(new Error(`the sync thread ended with ${code}`)));
       worker.on("message", (message: FromSyncThread) => {
         if (message.type === "built") resolve(message);
+        else if (message.type === "unreadable") resolve("unreadable");
         else if (message.type === "failed") reject(Object.assign(new Error(message.message), { code: message.code }));
         else {
           const done = upload(message.hash, message.bytes);
@@ -116,10 +120,13 @@ async function runThread(
           );
         }
       });
+      worker.postMessage({ root, stateDir, sessionId } satisfies SyncThreadInput);
     });
     await Promise.all(uploads);
+    isUsable = true;
     return built;
   } finally {
-    await worker.terminate();
+    if (isUsable) giveBack(worker, stateDir);
+    else await worker.terminate();
   }
 }
