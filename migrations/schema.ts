@@ -356,6 +356,7 @@ export const humanLoop = sqliteTable(
     multiple: integer("multiple", { mode: "boolean" }).notNull().default(false),
     rule: text("rule"),
     requestedAt: integer("requested_at").notNull(),
+    answerWithinMs: integer("answer_within_ms"),
     expiresAt: integer("expires_at"),
     resolvedAt: integer("resolved_at"),
     resolution: text("resolution", { enum: RESOLUTIONS }),

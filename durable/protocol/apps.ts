@@ -25,6 +25,8 @@ export const runtimeDefaultsSchema = z.strictObject({
   credentialId: credentialIdSchema.optional(),
   /** The template of R-5.8: by `provider/model`, by `provider`, or for every run as `*`. */
   timeouts: z.record(z.string().min(1).max(250), timeoutMs).optional(),
+  /** How long people may take to answer what its runs ask, once they were shown it. */
+  humanLoopTimeoutMs: timeoutMs.optional(),
   networkPolicy: z.enum(NETWORK_MODES).default("providers"),
   /** Read when the policy is `allowlist`. */
   allowlist: z.array(destination).max(200).default([]),

@@ -70,6 +70,8 @@ export const humanLoopRequestSchema = z.object({
   toolCallId: z.string().max(200).optional(),
   /** The exact rule that "allow for this session" would store. */
   rule: z.string().max(2_000).optional(),
+  /** How long people may take, from when one of them was shown it. Absent: as long as they like. */
+  answerWithinMs: z.number().positive().optional(),
   expiresAt: z.number().optional(),
 });
 export type HumanLoopRequest = z.infer<typeof humanLoopRequestSchema>;
@@ -122,6 +124,7 @@ export const EVENT_DATA = {
     model: z.string().max(200).optional(),
     providerOptions: providerOptionsSchema.optional(),
     timeoutMs: z.number().positive().optional(),
+    humanLoopTimeoutMs: z.number().positive().optional(),
     retryOn: z.array(z.literal("host_lost")).optional(),
     manifest: runtimeManifestSchema.optional(),
     priority: z.number().int().optional(),
@@ -151,6 +154,8 @@ export const EVENT_DATA = {
   "message.stop": z.object({ messageId: z.string().max(100), text: z.string() }),
   "todo.update": z.object({ items: z.array(todoSchema).max(200) }),
   "human_loop.requested": humanLoopRequestSchema,
+  /** A person was shown it, the first of them; from here on it can expire. */
+  "human_loop.seen": z.object({ requestId: z.string().max(100), by: actorSchema, expiresAt: z.number() }),
   "human_loop.resolved": z.object({
     requestId: z.string().max(100),
     decision: z.enum(RESOLUTIONS),

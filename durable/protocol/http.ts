@@ -80,6 +80,8 @@ export const startRunBody = z.object({
   /** Higher goes first in the pool's queue; above 0 is for operators. */
   priority: z.number().int().min(-LIMITS.runPriority).max(LIMITS.runPriority).optional(),
   runTimeoutMs: z.number().int().positive().optional(),
+  /** What it asks expires when nobody has answered for so long, counted from when a person was shown it. Without: never. */
+  humanLoopTimeoutMs: z.number().int().positive().optional(),
   onDisconnect: z.enum(["cancel", "continue"]).default("continue"),
   retryOn: z.array(z.literal("host_lost")).max(1).optional(),
   /** What the provider has to be able to do; a run that would lack it is refused. */
@@ -228,6 +230,8 @@ export const pendingRequest = z
     multiple: z.boolean().optional(),
     rule: z.string().optional(),
     requestedAt: z.number(),
+    /** How long people may take, from when one of them was shown it; then `expiresAt` is set. */
+    answerWithinMs: z.number().optional(),
     expiresAt: z.number().optional(),
     /** For lists over several sessions. */
     sessionTitle: z.string().optional(),

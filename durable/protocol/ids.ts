@@ -61,6 +61,11 @@ export function sessionOf(id: string): string | undefined {
   return match ? `ses_${match[2]}` : undefined;
 }
 
+/** Whether the id of an actor is a person's. */
+export function isPerson(actorId: string): boolean {
+  return actorId.startsWith("usr_");
+}
+
 /** The name under which a session's or a pool's Durable Object is found: tenancy is in the key. */
 export function objectName(organizationId: string, id: string): string {
   return `${organizationId}/${id}`;

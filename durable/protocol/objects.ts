@@ -62,7 +62,8 @@ export interface SessionRpc {
   rename(title: string, context: CommandContext): Promise<Result<object>>;
   decideSync(input: { choice: SyncChoice; reason?: string }, context: CommandContext): Promise<Result<object>>;
   remove(context: CommandContext): Promise<Result<object>>;
-  view(): Promise<Result<{ view: SessionView; cursor: number }>>;
+  /** @param shownTo the person whom all of it is shown to now */
+  view(shownTo?: Actor): Promise<Result<{ view: SessionView; cursor: number }>>;
   /** The transcript up to now; `runId` keeps only that run's messages. */
   transcript(runId?: string): Promise<Result<{ transcript: Transcript }>>;
   /** Events of one run in order, for the todo time line and the aggregate answer. */

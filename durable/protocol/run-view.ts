@@ -9,6 +9,8 @@ type RunBase = {
   model?: string;
   providerOptions?: Record<string, unknown>;
   timeoutMs?: number;
+  /** How long people may take to answer what it asks, once they were shown it. */
+  humanLoopTimeoutMs?: number;
   retryOn?: "host_lost"[];
   /** What its workspace has to be; gone when it has finished, like the prompt. */
   manifest?: RuntimeManifest;
@@ -125,8 +127,10 @@ export function runWithAnswer(
 ): RunView {
   if (!isParked(run)) return run;
   const request = pending.find(({ requestId }) => requestId === data.requestId);
-  const { decision, scope, answers, reason } = data;
-  if (!request || decision === "cancelled" || decision === "expired") return run;
+  const { scope, answers, reason } = data;
+  // Nobody answered in time: to the provider that is a refusal.
+  const decision = data.decision === "expired" ? "deny" : data.decision;
+  if (!request || decision === "cancelled") return run;
   const { kind, title, rule } = request;
   return {
     ...run,

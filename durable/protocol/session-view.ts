@@ -35,7 +35,8 @@ export type WorkspaceView = {
   kept?: KeptWork[];
 };
 
-export type PendingRequest = HumanLoopRequest & { runId: string; requestedAt: number };
+/** `seq`: of its event; what is older has none. */
+export type PendingRequest = HumanLoopRequest & { runId: string; requestedAt: number; seq?: number; seenBy?: Actor };
 export type ResolvedRequest = { requestId: string; decision: string; by?: Actor; at: number };
 
 export type SessionView = {
@@ -133,8 +134,13 @@ function applyChange(view: SessionView, event: SessionEvent): SessionView {
     case "todo.update":
       return { ...view, todos: { runId: event.runId ?? "", items: event.data.items } };
     case "human_loop.requested": {
-      const request = { ...event.data, runId: event.runId ?? "", requestedAt: event.at };
+      const request = { ...event.data, runId: event.runId ?? "", requestedAt: event.at, seq: event.seq };
       return { ...view, pending: [...view.pending, request] };
+    }
+    case "human_loop.seen": {
+      const { requestId, by: seenBy, expiresAt } = event.data;
+      const seen = (each: PendingRequest) => (each.requestId === requestId ? { ...each, seenBy, expiresAt } : each);
+      return { ...view, pending: view.pending.map(seen) };
     }
     case "human_loop.resolved": {
       const { requestId, decision, by } = event.data;

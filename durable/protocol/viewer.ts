@@ -16,6 +16,7 @@ export const promptSchema = z.object({
   model: z.string().max(200).optional(),
   providerOptions: providerOptionsSchema.optional(),
   timeoutMs: z.number().int().positive().optional(),
+  humanLoopTimeoutMs: z.number().int().positive().optional(),
   retryOn: z.array(z.literal("host_lost")).max(1).optional(),
   manifest: promptManifestSchema.optional(),
   /** What the provider has to be able to do; a run that would lack it is refused. */

@@ -14,6 +14,8 @@ export type SessionCommand =
   | { type: "stop"; runId?: string; clearQueue?: boolean; reason?: string }
   | { type: "reply"; reply: HumanLoopReply }
   | ({ type: "decide_sync" } & SyncDecision)
+  /** A person has everything up to here. */
+  | { type: "saw"; cursor: number }
   | { type: "rename"; title: string }
   | { type: "remove" }
   | { type: "lease_granted"; hostId: string; epoch: number; labels?: Record<string, string> }
@@ -40,6 +42,7 @@ export const deadlineName = {
   timeout: (runId: string) => `timeout:${runId}`,
   cancel: (runId: string) => `cancel:${runId}`,
   park: (runId: string) => `park:${runId}`,
+  expire: (requestId: string) => `expire:${requestId}`,
   idle: "idle",
   workerStart: "worker-start",
   workerStop: "worker-stop",
@@ -51,6 +54,7 @@ export type DeadlineKind =
   | "timeout"
   | "cancel"
   | "park"
+  | "expire"
   | "idle"
   | "worker-start"
   | "worker-stop";

@@ -5,6 +5,7 @@ import { parseDeadline } from "./commands.ts";
 import { resumeWorker } from "./decide-host-message.ts";
 import { park } from "./parking.ts";
 import { finishActive, finishRun, holdsLease, stopIdleWorker, stopNeedlessStart } from "./run-steps.ts";
+import { expire } from "./seen.ts";
 
 /** A deadline that no longer fits the state (it fired late, twice, or was overtaken) changes nothing. */
 export function decideDeadline(view: SessionView, name: string): NewEvent[] {
@@ -31,6 +32,8 @@ export function decideDeadline(view: SessionView, name: string): NewEvent[] {
       return run?.state === "cancelling" ? finishActive(view, run, { outcome: "cancelled" }) : [];
     case "park":
       return park(view, run);
+    case "expire":
+      return expire(view, runId);
     case "idle":
       return stopIdleWorker(view);
     case "worker-start":

@@ -6,6 +6,7 @@ import { activeRun, applyEvent, runById, type SessionView } from "#protocol/sess
 import type { Asked } from "./commands.ts";
 import { isEndOfParking } from "./parking.ts";
 import { finishActive, holdsLease, loseHost, nextRun, tryElsewhere } from "./run-steps.ts";
+import { withTimeToAnswer } from "./seen.ts";
 
 type UnfinishedRun = Exclude<RunView, { state: "finished" }>;
 
@@ -90,7 +91,7 @@ function decideRunEvent(view: SessionView, run: UnfinishedRun, event: RunEvent):
       return decideRunStatus(run, event.data);
     case "human_loop.requested":
       if (run.state === "cancelling" || isKnownRequest(view, event.data.requestId)) return [];
-      return [{ ...event, runId }];
+      return [{ ...event, data: withTimeToAnswer(event.data, run), runId }];
     case "human_loop.resolved":
       // The runner closes what it gave up itself; a person's answer stands.
       return view.pending.some((request) => request.requestId === event.data.requestId) ? [{ ...event, runId }] : [];

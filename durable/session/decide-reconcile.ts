@@ -51,6 +51,8 @@ export function deadlinesOf(view: SessionView, now: number): { name: string; at:
     default:
       run satisfies never;
   }
+  for (const { requestId, expiresAt } of view.pending)
+    if (expiresAt !== undefined) deadlines.push({ name: deadlineName.expire(requestId), at: Math.max(now, expiresAt) });
   const needless = !run && queuedRuns(view).length === 0;
   if (view.worker.state === "starting" && needless)
     deadlines.push({ name: deadlineName.workerStart, at: now + TIMES.prepareDeadlineMs });

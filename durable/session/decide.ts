@@ -23,6 +23,7 @@ import {
   nextRun,
   stopIdleWorker,
 } from "./run-steps.ts";
+import { decideSeen } from "./seen.ts";
 
 export type Decision = { ok: true; events: NewEvent[] } | Rejection;
 
@@ -50,6 +51,8 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
       return decideReply(view, command, asked);
     case "decide_sync":
       return decideSync(view, command, asked);
+    case "saw":
+      return happened(...decideSeen(view, command.cursor, asked.by, asked.now));
     case "rename":
       return happened({ type: "session.updated", data: { title: command.title } });
     case "remove": {

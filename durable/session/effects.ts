@@ -71,6 +71,7 @@ export function indexKey(what: Indexed): string {
     case "run":
       return `index/run/${what.id}`;
     case "request":
+    case "seen":
     case "answer":
       return `index/${what.kind}/${what.event.data.requestId}`;
     case "branch":

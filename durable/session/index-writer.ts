@@ -68,6 +68,13 @@ export async function writeIndex(
         .onConflictDoNothing();
       return;
     }
+    case "seen": {
+      const { requestId, expiresAt } = what.event.data;
+      const row = and(eq(humanLoop.organizationId, organizationId), eq(humanLoop.id, requestId));
+      const seen = await db.update(humanLoop).set({ expiresAt }).where(row).returning({ id: humanLoop.id });
+      if (seen.length === 0) throw new Error("the request is not in the index yet");
+      return;
+    }
     case "answer": {
       const { data, at, seq } = what.event;
       const answered = await db

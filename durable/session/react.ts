@@ -15,6 +15,7 @@ export type Indexed =
   | { kind: "session" }
   | { kind: "run"; id: string }
   | { kind: "request"; event: Of<"human_loop.requested"> }
+  | { kind: "seen"; event: Of<"human_loop.seen"> }
   | { kind: "answer"; event: Of<"human_loop.resolved"> }
   | { kind: "snapshot"; event: Of<"workspace.synced"> }
   | { kind: "branch"; event: Of<"workspace.kept"> };
@@ -56,6 +57,10 @@ export function react(before: SessionView, event: SessionEvent, after: SessionVi
       return reactToFinish(before, event, after);
     case "human_loop.requested":
       return [index({ kind: "request", event }), index({ kind: "session" })];
+    case "human_loop.seen": {
+      const { requestId, expiresAt: at } = event.data;
+      return [index({ kind: "seen", event }), { type: "set_deadline", name: deadlineName.expire(requestId), at }];
+    }
     case "human_loop.resolved":
       return reactToAnswer(before, event);
     case "worker.status":
@@ -188,8 +193,12 @@ function deadLetter(view: SessionView, run: RunView, { data, at }: Of<"run.finis
 }
 
 function reactToAnswer(before: SessionView, event: Of<"human_loop.resolved">): Effect[] {
-  const { requestId, decision, scope, answers, reason } = event.data;
+  const { requestId, scope, answers, reason } = event.data;
+  const timed = before.pending.some((each) => each.requestId === requestId && each.expiresAt !== undefined);
   const indexed = [index({ kind: "answer", event }), index({ kind: "session" })];
+  if (timed) indexed.push(...clear(deadlineName.expire(requestId)));
+  // Expired here: to the provider that is a refusal. Without a reason it was the runner, whose run has ended.
+  const decision = event.data.decision === "expired" && reason !== undefined ? "deny" : event.data.decision;
   if (decision === "cancelled" || decision === "expired") return indexed;
   // Its worker is on the way out: the answer goes along when the run is started again.
   if (isParked(runById(before, event.runId ?? ""))) return indexed;

@@ -1,6 +1,6 @@
 /** The session's Durable Object: a shell. It identifies who speaks and hands the words over; session.ts does the rest. */
 import { DurableObject } from "cloudflare:workers";
-import type { HumanLoopReply, SessionEvent } from "#protocol/events.ts";
+import type { Actor, HumanLoopReply, SessionEvent } from "#protocol/events.ts";
 import { newId, newRunId } from "#protocol/ids.ts";
 import { TIMES } from "#protocol/limits.ts";
 import type {
@@ -79,8 +79,8 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     return this.#session.once(context, { remove: true }, { type: "remove" });
   }
 
-  async view(): Promise<Result<{ view: SessionView; cursor: number }>> {
-    const { view } = this.#session;
+  async view(shownTo?: Actor): Promise<Result<{ view: SessionView; cursor: number }>> {
+    const view = this.#session.viewFor(shownTo);
     return this.#present() ?? { ok: true, view, cursor: view.cursor };
   }
 
@@ -156,7 +156,7 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
       if (attachment.kind === "host") return await onHostFrame(ws, raw, attachment, this.#hostNeeds);
       onViewerFrame(raw, attachment.actor, {
         carryOut: (message, context) => this.#carryOut(message, context),
-        acknowledged: (cursor) => this.#session.hub.acknowledged(ws, cursor),
+        acknowledged: (cursor) => this.#session.acknowledged(ws, attachment.actor, cursor),
         answer: (answer) => this.#session.hub.answer(ws, answer),
         newTraceId: () => newId("trc"),
       });

@@ -6,7 +6,8 @@
  * The stores are SQLite in the object, so the whole turn is one transaction, and the platform holds every outgoing
  * message back until it is on disk.
  */
-import type { SessionEvent } from "#protocol/events.ts";
+import type { Actor, SessionEvent } from "#protocol/events.ts";
+import { isPerson, newId } from "#protocol/ids.ts";
 import type { CommandContext, Result } from "#protocol/objects.ts";
 import { applyEvent, emptyView, hasBegunRun, runById, type SessionView } from "#protocol/session-view.ts";
 import { Chores } from "../shell/chores.ts";
@@ -25,6 +26,7 @@ import { Hub } from "./hub.ts";
 import { writeIndex } from "./index-writer.ts";
 import { type Effect, type Indexed, react } from "./react.ts";
 import { fingerprint, Receipts } from "./receipts.ts";
+import { hasUnseen } from "./seen.ts";
 
 export const VIEWER_TAG = "viewer";
 export const HOST_TAG = "host";
@@ -168,6 +170,24 @@ export class Session {
     const answered = { ok: true as const, ...answer() };
     this.#receipts.keep(context.commandId, print, answered);
     return answered;
+  }
+
+  /** A page has everything up to `cursor`. */
+  acknowledged(ws: WebSocket, actor: Actor, cursor: number): void {
+    this.hub.acknowledged(ws, cursor);
+    this.#saw(actor, cursor);
+  }
+
+  /** The view, all of which `shownTo` is shown now. */
+  viewFor(shownTo?: Actor): SessionView {
+    if (shownTo) this.#saw(shownTo, this.#view.cursor);
+    return this.#view;
+  }
+
+  /** Programs that read along are no people: what they have seen, nobody has. */
+  #saw(by: Actor, cursor: number): void {
+    if (!isPerson(by.id) || !hasUnseen(this.#view)) return;
+    this.handle({ type: "saw", cursor }, { by, now: Date.now(), traceId: newId("trc") });
   }
 
   expectAuth(at: number): void {

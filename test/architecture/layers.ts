@@ -22,7 +22,7 @@ const PLACES: readonly (readonly [RegExp, Layer])[] = [
   [/^durable\/protocol\//, "protocol"],
   // Pure: what should happen. Everything else under durable/ makes it happen.
   [
-    /^durable\/(session|fleet|project)\/(commands|decide|decide-[\w-]+|react|run-steps|run-start|parking|placement|turns|queue|leases)\.ts$/,
+    /^durable\/(session|fleet|project)\/(commands|decide|decide-[\w-]+|react|run-steps|run-start|parking|seen|placement|turns|queue|leases)\.ts$/,
     "core",
   ],
   [/^durable\/(session|fleet|project|shell)\//, "shell"],

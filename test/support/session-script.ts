@@ -86,7 +86,10 @@ export class SessionScript {
     return decision.events;
   }
 
-  prompt(text: string, options: { retryOn?: "host_lost"[]; labels?: Record<string, string> } = {}): string {
+  prompt(
+    text: string,
+    options: { retryOn?: "host_lost"[]; labels?: Record<string, string>; humanLoopTimeoutMs?: number | undefined } = {},
+  ): string {
     const runId = `run_${SESSION_ID.slice(4)}-${String(++this.#runs).padStart(10, "0")}`;
     this.do({ type: "prompt", runId, messageId: `msg-${this.#runs}`, prompt: { text, ...options } });
     return runId;

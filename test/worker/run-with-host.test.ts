@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RunEvent } from "#protocol/events.ts";
 import type { RunStart } from "#protocol/messages.ts";
-import { bootstrap, type Caller, firstCaller } from "../support/accounts.ts";
+import { bootstrap, type Caller, firstCaller, ownerCookie } from "../support/accounts.ts";
 import { ScriptedHost, type ScriptedLink } from "../support/scripted-host.ts";
 import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
@@ -26,7 +26,7 @@ let run: RunStart;
 const say = (...events: RunEvent[]) => data.send({ type: "run.events", runId: run.runId, events });
 
 beforeEach(async () => {
-  answer = me.call<Result>("POST", "/api/runs/start", { prompt: "do it", model: "m-1" });
+  answer = me.call<Result>("POST", "/api/runs/start", { prompt: "do it", model: "m-1", humanLoopTimeoutMs: 3_600_000 });
   ({ data } = await host.takeAssignment());
   data.send({ type: "worker.status", state: "active" });
   ({ run } = await data.message<{ type: "run.start"; run: RunStart }>("run.start"));
@@ -87,6 +87,30 @@ describe("a run on a host", () => {
       const [row] = await worker.sql("select state, outcome, usage from runs where id = ?", run.runId);
       expect(row).toMatchObject({ state: "finished", outcome: "succeeded" });
     }, 10_000);
+  });
+
+  test("[S-50] asks people who have a time to answer, which begins when one of them is shown it", async () => {
+    const requestId = `req_${run.sessionId.slice(4)}-0123456789`;
+    const asked = { requestId, kind: "permission" as const, title: "Go?", detail: {}, options: [], multiple: false };
+    await data.acknowledged(say({ type: "human_loop.requested", data: asked }));
+    const cookie = await ownerCookie(worker);
+    type Pending = { requests: { id: string; answerWithinMs?: number; expiresAt?: number }[] };
+    const pending = async (query: string, headers: Record<string, string>) => {
+      const response = await worker.fetch(`/api/human-loop/pending${query}`, { headers });
+      return ((await response.json()) as Pending).requests.find(({ id }) => id === requestId);
+    };
+    const own = `?sessionId=${run.sessionId}`;
+    const program = { authorization: `Bearer ${me.token}` };
+    // A program has seen it, nobody else.
+    expect(await pending(own, program)).toMatchObject({ answerWithinMs: 3_600_000 });
+    expect(await pending(own, program)).not.toHaveProperty("expiresAt");
+    const before = Date.now();
+    await vi.waitFor(async () => expect(await pending("", { cookie })).toBeDefined(), 10_000);
+    const { expiresAt = 0 } = (await pending(own, program)) ?? {};
+    expect(expiresAt).toBeGreaterThanOrEqual(before + 3_600_000);
+    await vi.waitFor(async () => expect(await pending("", { cookie })).toMatchObject({ expiresAt }), 10_000);
+    say({ type: "run.finished", data: { outcome: "succeeded" } });
+    expect((await answer).body).toMatchObject({ ok: true });
   });
 
   test("asks a person, and takes the first answer", async () => {

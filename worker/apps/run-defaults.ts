@@ -24,10 +24,11 @@ export function timeoutOf(run: {
 }
 
 /** The run with what the app says where the caller said nothing; options one by one. */
-export function withDefaults<T extends Pick<StartRunBody, "provider" | "model" | "providerOptions" | "runTimeoutMs">>(
-  body: T,
-  defaults: RuntimeDefaults | undefined,
-): T {
+export function withDefaults<
+  T extends Pick<StartRunBody, "provider" | "model" | "providerOptions" | "runTimeoutMs"> & {
+    humanLoopTimeoutMs?: number | undefined;
+  },
+>(body: T, defaults: RuntimeDefaults | undefined): T {
   if (!defaults) return body;
   const provider = body.provider ?? defaults.provider;
   // A model's name means something to its own provider alone.
@@ -37,5 +38,7 @@ export function withDefaults<T extends Pick<StartRunBody, "provider" | "model" |
   const explicitMs = body.providerOptions?.timeoutMs;
   const template = defaults.timeouts;
   const runTimeoutMs = timeoutOf({ runTimeoutMs: body.runTimeoutMs, optionMs: explicitMs, provider, model, template });
-  return { ...body, provider, model, providerOptions, runTimeoutMs };
+  const humanLoopTimeoutMs = body.humanLoopTimeoutMs ?? defaults.humanLoopTimeoutMs;
+  const limits = { runTimeoutMs, ...(humanLoopTimeoutMs === undefined ? {} : { humanLoopTimeoutMs }) };
+  return { ...body, provider, model, providerOptions, ...limits };
 }

@@ -59,6 +59,7 @@ export class ChatProjection {
       case "session.prompted":
       case "worker.status":
       case "workspace.synced":
+      case "human_loop.seen":
       case "workspace.sync_failed":
       case "workspace.sync_decided":
       case "workspace.kept":

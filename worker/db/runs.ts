@@ -35,9 +35,10 @@ export async function pendingRequests(env: Pick<Env, "DB">, organizationId: stri
     .orderBy(asc(humanLoop.requestedAt), asc(humanLoop.id))
     .limit(MAX_PENDING);
   return rows.map(({ request, sessionTitle, provider }) => {
-    const { id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt, expiresAt } = request;
-    const asked = { id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt, expiresAt };
-    return withoutNulls({ ...asked, sessionTitle, provider });
+    const { id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt } = request;
+    const { answerWithinMs, expiresAt } = request;
+    const asked = { id, runId, sessionId, kind, title, detail, options, multiple, rule, requestedAt };
+    return withoutNulls({ ...asked, answerWithinMs, expiresAt, sessionTitle, provider });
   });
 }
 

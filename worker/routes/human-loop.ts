@@ -1,11 +1,12 @@
 /** What waits for a person, and the answer to it. */
 import { Hono } from "hono";
 import { z } from "zod";
-import { pendingRequest, replyBody } from "#protocol/http.ts";
+import type { Actor } from "#protocol/events.ts";
+import { pendingRequest, replyBody, type WaitingRequest } from "#protocol/http.ts";
 import { sessionIdSchema, sessionOf } from "#protocol/ids.ts";
 import type { PendingRequest } from "#protocol/session-view.ts";
 import { allow } from "../auth/allow.ts";
-import { type AppEnv, commandContext } from "../context.ts";
+import { type AppContext, type AppEnv, actor, commandContext } from "../context.ts";
 import { pendingRequests } from "../db/runs.ts";
 import { describe } from "../describe.ts";
 import { refuse, unwrap } from "../errors.ts";
@@ -32,8 +33,13 @@ export const humanLoopRoutes = new Hono<AppEnv>()
     async (c) => {
       const { sessionId } = c.req.valid("query");
       const { organizationId } = c.var.principal;
-      if (sessionId === undefined) return c.json({ requests: await pendingRequests(c.env, organizationId) });
-      const { view } = unwrap(await sessionObject(c.env, organizationId, sessionId).view());
+      const shownTo = c.var.principal.kind === "person" ? actor(c) : undefined;
+      if (sessionId === undefined) {
+        const requests = await pendingRequests(c.env, organizationId);
+        if (shownTo) await startClocks(c, requests, shownTo);
+        return c.json({ requests });
+      }
+      const { view } = unwrap(await sessionObject(c.env, organizationId, sessionId).view(shownTo));
       return c.json({ requests: view.pending.map((request) => pendingOf(sessionId, request)) });
     },
   )
@@ -57,7 +63,18 @@ export const humanLoopRoutes = new Hono<AppEnv>()
     },
   );
 
+/** A person sees these now: what expires begins to. The list is not held up by a session that cannot be asked. */
+async function startClocks(c: AppContext, requests: readonly WaitingRequest[], shownTo: Actor): Promise<void> {
+  const unseen = requests.filter((each) => each.answerWithinMs !== undefined && each.expiresAt === undefined);
+  const { organizationId } = c.var.principal;
+  const sessions = [...new Set(unseen.map(({ sessionId }) => sessionId))];
+  const told = sessions.map((sessionId) => sessionObject(c.env, organizationId, sessionId).view(shownTo));
+  for (const result of await Promise.allSettled(told))
+    if (result.status === "rejected")
+      c.var.log.warn("a session was not told that it was seen", { error: String(result.reason) });
+}
+
 function pendingOf(sessionId: string, request: PendingRequest): z.infer<typeof pendingRequest> {
-  const { requestId, toolCallId: _call, ...rest } = request;
+  const { requestId, toolCallId: _call, seq: _seq, seenBy: _person, ...rest } = request;
   return { ...rest, id: requestId, sessionId };
 }

@@ -1,0 +1,1 @@
+ALTER TABLE `human_loop` ADD `answer_within_ms` integer;
