@@ -50,7 +50,7 @@ export function decodeManifest(text: Uint8Array, read: ItemReader = (_, item) =>
   const next = (): string => {
     const { done, value } = lines.next();
     if (done) throw new SyntaxError("the text ends too early");
-    return value[0];
+    return value;
   };
   const first = next();
   if (!first.endsWith(",\n")) throw new SyntaxError("the first line is not that of a manifest");
@@ -80,36 +80,84 @@ export function decodeManifest(text: Uint8Array, read: ItemReader = (_, item) =>
  */
 export function* itemTexts(text: Uint8Array, list: "packs" | "entries" | "omitted"): Generator<string> {
   let inside = false;
-  for (const [line] of eachLine(text)) {
+  for (const line of eachLine(text)) {
     if (inside && line.startsWith("]")) return;
     if (inside) yield line.slice(1, -1);
     else inside = line === `"${list}":[\n`;
   }
 }
 
+/** So many lines of the base are looked at beyond the last copy before a line counts as new. */
+const LINES_AHEAD = 8;
+/** After so many new lines in a row the base may go on anywhere: then all its lines are looked up. */
+const NEW_IN_A_ROW = 16;
+
 /** What turns `base` into `next`, by whole lines. Never wrong, only longer, when lines repeat or moved. */
 export function diffManifest(base: Uint8Array, next: Uint8Array): Delta {
-  const places = new Map<string, [offset: number, length: number]>();
-  for (const [text, offset, length] of eachLine(base)) places.set(text, [offset, length]);
+  const [baseText, nextText] = [characterPerByte(base), characterPerByte(next)];
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const delta: Delta = [];
-  for (const [text] of eachLine(next)) {
-    const place = places.get(text);
+  let places: Map<string, number> | undefined;
+  let goesOnAt = 0;
+  let newInARow = 0;
+  for (let start = 0; start < nextText.length; ) {
+    const line = lineAt(nextText, start);
+    let place = placeAhead(baseText, goesOnAt, line);
+    if (place === undefined && ++newInARow > NEW_IN_A_ROW) {
+      places ??= linePlaces(baseText);
+      place = places.get(line);
+    }
     const last = delta.at(-1);
     if (place === undefined) {
+      const text = decoder.decode(next.subarray(start, start + line.length));
       if (typeof last === "string") delta[delta.length - 1] = last + text;
       else delta.push(text);
-    } else if (Array.isArray(last) && last[0] + last[1] === place[0]) last[1] += place[1];
-    else delta.push([place[0], place[1]]);
+    } else {
+      if (Array.isArray(last) && last[0] + last[1] === place) last[1] += line.length;
+      else delta.push([place, line.length]);
+      goesOnAt = place + line.length;
+      newInARow = 0;
+    }
+    start += line.length;
   }
   return delta;
 }
 
-function* eachLine(bytes: Uint8Array): Generator<[text: string, offset: number, length: number]> {
+function placeAhead(text: string, from: number, line: string): number | undefined {
+  for (let ahead = 0, start = from; ahead < LINES_AHEAD && start < text.length; ahead++) {
+    if (text.startsWith(line, start)) return start;
+    start += lineAt(text, start).length;
+  }
+  return undefined;
+}
+
+function linePlaces(text: string): Map<string, number> {
+  const places = new Map<string, number>();
+  for (let start = 0; start < text.length; ) {
+    const line = lineAt(text, start);
+    places.set(line, start);
+    start += line.length;
+  }
+  return places;
+}
+
+/** Bytes as a string in which each is a character of its own: for comparing, and its offsets are those of the bytes. */
+function characterPerByte(bytes: Uint8Array): string {
+  return new TextDecoder("windows-1252").decode(bytes);
+}
+
+/** With its newline. */
+function lineAt(text: string, start: number): string {
+  const newline = text.indexOf("\n", start);
+  return text.slice(start, newline === -1 ? text.length : newline + 1);
+}
+
+function* eachLine(bytes: Uint8Array): Generator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   for (let start = 0; start < bytes.length; ) {
     const newline = bytes.indexOf(10, start);
     const end = newline === -1 ? bytes.length : newline + 1;
-    yield [decoder.decode(bytes.subarray(start, end)), start, end - start];
+    yield decoder.decode(bytes.subarray(start, end));
     start = end;
   }
 }

@@ -3,10 +3,7 @@
  *
  *   current.json               { snapshotId }                  replaced last, in one step
  *   <snapshotId>.manifest      the manifest's text             checked against the id when it is read
- *   <snapshotId>.index         path → signature
- *
- * A signature says what the file system said of a file when its content was known. An empty one never matches: the file
- * was touched so recently that a later write could carry the same times ("racy", as in git's index).
+ *   <snapshotId>.index         path → signature (signature.ts)
  *
  * Losing any of it costs time, never content: the next sync reads everything again.
  */
@@ -19,32 +16,18 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  type Stats,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import type { Manifest } from "#protocol/snapshot.ts";
 import { codeOf } from "./errors.ts";
 import { sha256 } from "./read-content.ts";
+import type { Signature, Signatures } from "./signature.ts";
 
-export type Signatures = Map<string, string>;
 export type LastSnapshot = { snapshotId: string; signatures: Signatures };
 
-const INDEX_VERSION = 1;
-/** Kernel time stamps move by a clock tick, 10 ms at most; file systems with whole seconds show it by their zeros. */
-const TICK_MS = 50;
-const WHOLE_SECONDS_MS = 2_000;
-
-/** The signature of a file whose content was known to be unchanged at `knownAtMs`. */
-export function signatureOf(stats: Stats, knownAtMs: number): string {
-  const settlesMs = stats.ctimeMs % 1_000 === 0 ? WHOLE_SECONDS_MS : TICK_MS;
-  if (stats.ctimeMs + settlesMs > knownAtMs) return "";
-  return rawSignature(stats);
-}
-
-export function rawSignature(stats: Stats): string {
-  return `${stats.mode} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs} ${stats.ino}`;
-}
+const INDEX_VERSION = 2;
 
 /** The id of the last snapshot of this workspace; undefined when nothing usable is there. */
 export function readCurrentId(stateDir: string): string | undefined {
@@ -58,7 +41,7 @@ export function readLast(stateDir: string): LastSnapshot | undefined {
   const snapshotId = readCurrentId(stateDir);
   if (snapshotId === undefined) return undefined;
   const index = readJson(join(stateDir, `${snapshotId}.index`)) as
-    | { version?: unknown; signatures?: [string, string][] }
+    | { version?: unknown; signatures?: [string, Signature][] }
     | undefined;
   const usable = index?.version === INDEX_VERSION && Array.isArray(index.signatures);
   return { snapshotId, signatures: new Map(usable ? index.signatures : []) };
@@ -76,7 +59,7 @@ export function stampOf(stateDir: string, snapshotId: string): string | undefine
   for (const ending of ["manifest", "index"]) {
     const stats = lstatSync(join(stateDir, `${snapshotId}.${ending}`), { throwIfNoEntry: false });
     if (stats === undefined) return undefined;
-    parts.push(rawSignature(stats));
+    parts.push(`${stats.size} ${stats.mtimeMs} ${stats.ctimeMs} ${stats.ino}`);
   }
   return parts.join(" ");
 }
@@ -118,7 +101,7 @@ export function makeCurrent(stateDir: string, snapshotId: string): void {
   if (readCurrentId(stateDir) !== snapshotId)
     replaceFile(join(stateDir, "current.json"), JSON.stringify({ snapshotId }));
   for (const name of readdirSync(stateDir)) {
-    if (/^[0-9a-f]{64}\.(manifest|index)/.test(name) && !name.startsWith(snapshotId)) rmSync(join(stateDir, name));
+    if (/^[0-9a-f]{64}\.(manifest|index)/.test(name) && !name.startsWith(snapshotId)) unlinkSync(join(stateDir, name));
   }
 }
 

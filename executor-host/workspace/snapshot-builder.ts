@@ -13,12 +13,13 @@ import type { Manifest, Omitted, SnapshotEntry, SnapshotPack } from "#protocol/s
 import { SNAPSHOT_LIMITS } from "#protocol/snapshot-limits.ts";
 import { ParentCursor } from "./directory-handle.ts";
 import { codeOf, isAboutTheFile } from "./errors.ts";
-import { rawSignature, type Signatures, signatureOf } from "./index-file.ts";
+import { type KnownFolder, knownTree } from "./known-tree.ts";
 import { PackWriter } from "./pack-writer.ts";
 import { isProblem } from "./policy.ts";
 import { readContent, sha256 } from "./read-content.ts";
 import { packsToRetire } from "./retire.ts";
-import { type Found, MODE_BITS, scanTree } from "./scan.ts";
+import { type Found, type Listings, MODE_BITS, scanTree } from "./scan.ts";
+import { NEVER, type Signatures, signatureOf } from "./signature.ts";
 
 export type BuildInput = {
   root: string;
@@ -28,6 +29,8 @@ export type BuildInput = {
   emit: (hash: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** The overlay's folders when the workspace is a layer; `last` is then a snapshot of this very layer, or its base. */
   over?: { upper: string; lower: string } | undefined;
+  /** What the last build of this very root has seen of its folders; replaced by what this one sees. */
+  folders?: { listings: Listings | undefined };
   /** Called after a file was read and before it is looked at again. */
   afterReading?: (path: string) => void;
 };
@@ -36,54 +39,60 @@ export type Build =
   | { changed: false; snapshotId: string; signatures: Signatures; totals: Totals }
   | { changed: true; snapshotId: string; manifest: Manifest; text: Uint8Array; signatures: Signatures; totals: Totals };
 
-// What follows from a manifest alone is the same at the next sync that is compared with it.
-const entriesByPath = remembered((manifest) => new Map(manifest.entries.map((entry) => [entry.path, entry])));
-const retiringPacks = remembered(packsToRetire);
-const placesOf = remembered(indexChunks);
+type Last = NonNullable<BuildInput["last"]>;
 
-function remembered<T>(compute: (manifest: Manifest) => T): (manifest: Manifest) => T {
-  const results = new WeakMap<Manifest, { result: T }>();
-  return (manifest) => {
-    const known = results.get(manifest) ?? { result: compute(manifest) };
-    results.set(manifest, known);
+// What follows from a snapshot alone is the same at the next sync that is compared with it.
+const retiringPacks = remembered(({ manifest }) => packsToRetire(manifest));
+const placesOf = remembered(({ manifest }) => indexChunks(manifest));
+const treeOf = remembered(({ manifest, signatures }): KnownFolder => knownTree(manifest, signatures));
+
+function remembered<T>(compute: (last: Last) => T): (last: Last) => T {
+  const results = new WeakMap<Last, { result: T }>();
+  return (last) => {
+    const known = results.get(last) ?? { result: compute(last) };
+    results.set(last, known);
     return known.result;
   };
+}
+
+/** Does what the next build on `last` would do first: for a moment in which nobody waits. */
+export function prepareFor(last: Last): void {
+  retiringPacks(last);
+  treeOf(last);
 }
 
 /** Throws when the root cannot be read; what cannot be read in it is in the manifest's `omitted`. */
 export async function buildSnapshot(input: BuildInput): Promise<Build> {
   const { last, now } = input;
-  const before = last === undefined ? new Map<string, SnapshotEntry>() : entriesByPath(last.manifest);
-  const retiring = last === undefined ? new Set<string>() : retiringPacks(last.manifest);
-  const signatures: Signatures = new Map();
+  const retiring = last === undefined ? new Set<string>() : retiringPacks(last);
   // What is to be packed anew has to be found.
   const over = last !== undefined && retiring.size === 0 ? input.over : undefined;
-  const { found, omitted, untouched } = scanTree(input.root, { over });
-  const taken = last === undefined ? [] : takeUntouched(untouched, last, signatures, omitted);
-
-  const same = (item: Found): SnapshotEntry | undefined => {
-    const entry = before.get(item.path);
-    if (item.kind !== "file") return sameOf(withoutStats(item), entry);
-    if (entry?.kind !== "file") return undefined;
-    const signature = last?.signatures.get(item.path);
-    if (signature === undefined || signature !== rawSignature(item.stats)) return undefined;
-    signatures.set(item.path, signature);
-    return entry;
-  };
-
-  let entries = found.map(same);
-  const packs = new Packs(last?.manifest, input.emit);
-  const reader = new Reader(input, packs, signatures, omitted);
-  entries = [...(await reader.readMissing(found, entries)), ...taken];
-
-  if (last !== undefined && sameEntries(entries, before) && sameOmissions(omitted, last.manifest.omitted)) {
-    return { changed: false, snapshotId: last.snapshotId, signatures, totals: totalsOf(last.manifest) };
+  const known = last && treeOf(last);
+  const scan = scanTree(input.root, { over, known, listings: input.folders?.listings });
+  if (input.folders !== undefined) input.folders.listings = scan.listings;
+  const { found, omitted, untouched } = scan;
+  if (last !== undefined && scan.same === found.length && found.length === last.manifest.entries.length) {
+    if (sameOmissions(omitted, last.manifest.omitted)) return unchanged(last, last.signatures);
   }
-  if (retiring.size > 0) entries = await reader.readAgain(found, entries, retiring);
+
+  const signatures: Signatures = new Map();
+  const taken = last === undefined ? [] : takeUntouched(untouched, last, signatures, omitted);
+  const packs = new Packs(last, input.emit);
+  const reader = new Reader(input, packs, signatures, omitted);
+  const asKnown = found.map((item) => (item.kind === "unread" ? undefined : item));
+  for (const entry of asKnown) {
+    const signature = entry?.kind === "file" ? last?.signatures.get(entry.path) : undefined;
+    if (entry !== undefined && signature !== undefined) signatures.set(entry.path, signature);
+  }
+  const entries = [...(await reader.readMissing(found, asKnown)), ...taken];
+
+  let kept = sorted(entries);
+  if (last !== undefined && sameEntries(kept, last.manifest) && sameOmissions(omitted, last.manifest.omitted)) {
+    return unchanged(last, signatures);
+  }
+  if (retiring.size > 0) kept = sorted(await reader.readAgain(found, entries, retiring));
   await packs.writer.finish();
 
-  const kept = entries.filter((entry) => entry !== undefined);
-  kept.sort((a, b) => (a.path < b.path ? -1 : 1));
   const manifest: Manifest = {
     version: 1,
     sessionId: input.sessionId,
@@ -97,10 +106,14 @@ export async function buildSnapshot(input: BuildInput): Promise<Build> {
   return { changed: true, snapshotId: sha256(text), manifest, text, signatures, totals: totalsOf(manifest) };
 }
 
+function unchanged({ snapshotId, manifest }: Last, signatures: Signatures): Build {
+  return { changed: false, snapshotId, signatures, totals: totalsOf(manifest) };
+}
+
 /** The entries, signatures and omissions of the last snapshot in folders that nobody has touched. */
 function takeUntouched(
   folders: readonly string[],
-  { manifest, signatures: known }: NonNullable<BuildInput["last"]>,
+  { manifest, signatures: known }: Last,
   signatures: Signatures,
   omitted: Omitted[],
 ): SnapshotEntry[] {
@@ -124,11 +137,11 @@ function takeUntouched(
 class Packs {
   readonly writer: PackWriter;
   readonly #old: readonly SnapshotPack[];
-  readonly #last: Manifest | undefined;
+  readonly #last: Last | undefined;
   retired: ReadonlySet<string> = new Set();
 
-  constructor(last: Manifest | undefined, emit: BuildInput["emit"]) {
-    this.#old = last?.packs ?? [];
+  constructor(last: Last | undefined, emit: BuildInput["emit"]) {
+    this.#old = last?.manifest.packs ?? [];
     this.#last = last;
     this.writer = new PackWriter(emit);
   }
@@ -178,7 +191,7 @@ class Reader {
     const out = [...entries];
     try {
       for (const [i, item] of found.entries()) {
-        if (out[i] === undefined && item.kind === "file") out[i] = await this.#read(parents, item.path);
+        if (out[i] === undefined && mayBeFile(item)) out[i] = await this.#read(parents, item.path);
       }
     } finally {
       parents.close();
@@ -203,7 +216,7 @@ class Reader {
       const content = await readContent(directory, name, this.#packs.sink, afterReading && (() => afterReading(path)));
       if (content.unstable) this.#omitted.push({ path, reason: "unstable" });
       const { stats, size, hash, chunks } = content;
-      this.#signatures.set(path, content.unstable ? "" : signatureOf(stats, this.#input.now()));
+      this.#signatures.set(path, content.unstable ? NEVER : signatureOf(stats, this.#input.now()));
       const mode = stats.mode & MODE_BITS;
       const mtimeMs = Math.floor(stats.mtimeMs);
       return { kind: "file", path, mode, size, mtimeMs, hash, ...(chunks === undefined ? {} : { chunks }) };
@@ -216,31 +229,22 @@ class Reader {
   }
 }
 
-function withoutStats(item: Exclude<Found, { kind: "file" }>): SnapshotEntry {
-  return item.kind === "link"
-    ? { kind: "link", path: item.path, mode: item.mode, target: item.target }
-    : { kind: "directory", path: item.path, mode: item.mode };
+/** A file that was known may have to be read again, too: its packs may be given up. */
+function mayBeFile(item: Found): boolean {
+  return item.kind === "unread" || item.kind === "file";
 }
 
-/** `entry`, or the last snapshot's own when that says the same. */
-function sameOf(entry: SnapshotEntry, last: SnapshotEntry | undefined): SnapshotEntry {
-  if (last?.kind !== entry.kind) return entry;
-  if (entry.kind === "directory") return last.mode === entry.mode ? last : entry;
-  return JSON.stringify(last) === JSON.stringify(entry) ? last : entry;
+/** By path, without what is gone. */
+function sorted(entries: readonly (SnapshotEntry | undefined)[]): SnapshotEntry[] {
+  return entries.filter((entry) => entry !== undefined).sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function sameEntries(
-  entries: readonly (SnapshotEntry | undefined)[],
-  before: ReadonlyMap<string, SnapshotEntry>,
-): boolean {
-  let kept = 0;
-  for (const entry of entries) {
-    if (entry === undefined) continue;
-    const last = before.get(entry.path);
-    if (last !== entry && sameOf(entry, last) !== last) return false;
-    kept++;
-  }
-  return kept === before.size;
+function sameEntries(entries: readonly SnapshotEntry[], last: Manifest): boolean {
+  if (entries.length !== last.entries.length) return false;
+  return entries.every((entry, i) => {
+    const other = last.entries[i];
+    return other === entry || JSON.stringify(other) === JSON.stringify(entry);
+  });
 }
 
 function sameOmissions(omitted: readonly Omitted[], last: readonly Omitted[]): boolean {

@@ -23,9 +23,9 @@ import { dirname, join } from "node:path";
 import type { Manifest, SnapshotEntry, SnapshotFile } from "#protocol/snapshot.ts";
 import { at, ParentCursor } from "./directory-handle.ts";
 import { isAboutTheFile } from "./errors.ts";
-import { rawSignature, type Signatures, signatureOf } from "./index-file.ts";
 import { hashFile } from "./read-content.ts";
 import type { PlannedChunk } from "./restore-plan.ts";
+import { matches, type Signature, type Signatures, signatureOf } from "./signature.ts";
 
 const { O_WRONLY, O_CREAT, O_NOFOLLOW } = constants;
 export type Owner = { uid: number; gid: number };
@@ -88,7 +88,7 @@ export class StagingWriter {
     try {
       return files.filter((file) => {
         const signature = last.signatures.get(file.path);
-        if (!signature || JSON.stringify(before.get(file.path)) !== JSON.stringify(file)) return true;
+        if (signature === undefined || JSON.stringify(before.get(file.path)) !== JSON.stringify(file)) return true;
         return !this.#takeOne(parents, file, signature);
       });
     } finally {
@@ -96,12 +96,12 @@ export class StagingWriter {
     }
   }
 
-  #takeOne(parents: ParentCursor, file: SnapshotFile, signature: string): boolean {
+  #takeOne(parents: ParentCursor, file: SnapshotFile, signature: Signature): boolean {
     try {
       const { directory, name } = parents.parentOf(file.path);
       const stats = lstatSync(at(directory, name));
       const owned = this.#owner === undefined || (stats.uid === this.#owner.uid && stats.gid === this.#owner.gid);
-      if (rawSignature(stats) !== signature || !owned) return false;
+      if (!matches(signature, stats) || !owned) return false;
       linkSync(at(directory, name), this.#path(file.path));
       // Another file may have been put there between looking and linking.
       if (lstatSync(this.#path(file.path)).ino === stats.ino) return true;

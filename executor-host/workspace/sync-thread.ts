@@ -12,10 +12,11 @@ import { parentPort } from "node:worker_threads";
 import { constants, zstdCompressSync } from "node:zlib";
 import { diffManifest } from "#protocol/manifest-text.ts";
 import { codeOf } from "./errors.ts";
-import { keepSnapshot, type Signatures } from "./index-file.ts";
-import { knownState, remember } from "./known-state.ts";
+import { keepSnapshot } from "./index-file.ts";
+import { type Known, knownState, remember } from "./known-state.ts";
 import { lowerOf, readLayer, upperOf } from "./layer.ts";
-import { buildSnapshot, type Totals } from "./snapshot-builder.ts";
+import { sameSignatures } from "./signature.ts";
+import { type BuildInput, buildSnapshot, prepareFor, type Totals } from "./snapshot-builder.ts";
 
 export type SyncThreadInput = { root: string; stateDir: string; sessionId: string };
 export type FromSyncThread =
@@ -29,12 +30,20 @@ const PACKS_AHEAD = 2;
 const port = parentPort!;
 let ahead = 0;
 let room: (() => void) | undefined;
+/** A thread has one workspace. */
+const folders: NonNullable<BuildInput["folders"]> = { listings: undefined };
 
 port.on("message", async (message: SyncThreadInput | "stored") => {
   if (message !== "stored") return port.postMessage(await answer(message));
   ahead--;
   room?.();
 });
+
+/** The next sync compares with `known`. */
+function keepInMind(stateDir: string, known: Known): void {
+  remember(stateDir, known);
+  setImmediate(prepareFor, known);
+}
 
 async function emit(hash: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   ahead++;
@@ -54,18 +63,20 @@ async function build(input: SyncThreadInput): Promise<FromSyncThread> {
     now: Date.now,
     emit,
     over,
+    // The kernel makes up an overlay's folders out of two: what their times say is not relied on.
+    ...(layer === undefined ? { folders } : {}),
     ...(last === undefined ? {} : { last }),
   });
   const { snapshotId, signatures, totals } = built;
   if (!built.changed) {
     if (last !== undefined && !sameSignatures(signatures, last.signatures)) {
       keepSnapshot(stateDir, snapshotId, undefined, signatures);
-      remember(stateDir, { ...last, signatures });
+      keepInMind(stateDir, { ...last, signatures });
     }
     return { type: "built", changed: false, snapshotId, totals };
   }
   keepSnapshot(stateDir, snapshotId, built.text, signatures);
-  remember(stateDir, { snapshotId, signatures, manifest: built.manifest, text: built.text });
+  keepInMind(stateDir, { snapshotId, signatures, manifest: built.manifest, text: built.text });
 
   const whole = built.text;
   if (last === undefined) {
@@ -78,12 +89,6 @@ async function build(input: SyncThreadInput): Promise<FromSyncThread> {
 /** Level 3: a manifest is small and read often. */
 function packed(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } }));
-}
-
-function sameSignatures(some: Signatures, others: Signatures): boolean {
-  if (some.size !== others.size) return false;
-  for (const [path, signature] of some) if (others.get(path) !== signature) return false;
-  return true;
 }
 
 async function answer(input: SyncThreadInput): Promise<FromSyncThread> {

@@ -1,5 +1,5 @@
 /** Our side: the host's engine, with a store that keeps its objects as files, through the edge's own functions. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { SyncInput } from "../../executor-host/workspace/port.ts";
 import { sha256 } from "../../worker/store/manifest-bytes.ts";
@@ -26,7 +26,7 @@ class FolderStore implements ObjectStore {
   async head(key: string): Promise<StoredObject | undefined> {
     if (!existsSync(this.#path(key))) return undefined;
     const sha256 = this.#hashes.get(key);
-    return { length: readFileSync(this.#path(key)).length, ...(sha256 === undefined ? {} : { sha256 }) };
+    return { length: statSync(this.#path(key)).size, ...(sha256 === undefined ? {} : { sha256 }) };
   }
 
   async get(key: string, range?: ByteRange): Promise<ObjectBody | undefined> {

@@ -100,3 +100,21 @@ test("[P-snap-13] any delta that is made gives back what it was made for", () =>
     { seed: 4, numRuns: 300 },
   );
 });
+
+test("[P-snap-13] a delta says little more than what is new, however much goes or comes in one place", () => {
+  const name = (i: number) => `lib/file-${String(i).padStart(4, "0")}`;
+  const some = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => name(from + i));
+  const base = encodeManifest(withFiles(some(0, 400)));
+  const fewer = encodeManifest(withFiles([...some(0, 100), ...some(300, 400)]));
+  const more = encodeManifest(withFiles(some(0, 500)));
+  for (const [from, to] of [
+    [base, fewer],
+    [fewer, base],
+    [base, more],
+  ] as const) {
+    const delta = diffManifest(from, to);
+    expect(Buffer.from(applyDelta(from, delta, 1_000_000))).toEqual(Buffer.from(to));
+    const inserted = delta.reduce((sum, op) => sum + (typeof op === "string" ? op.length : 0), 0);
+    expect(inserted).toBeLessThan(Math.max(0, to.length - from.length) + 20 * 200);
+  }
+});

@@ -1,12 +1,15 @@
 /** The threads that wait for the next sync: a faster way to the same answers, and never another answer. */
 import { once } from "node:events";
-import { chmodSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
 import { giveBack, takeThread } from "../../../executor-host/workspace/sync-threads.ts";
 import { describeTree, type Fixture, fakeTools, fixture } from "./fixture.ts";
+
+/** Longer than a signature waits. */
+const SETTLED_MS = 60;
 
 let at: Fixture;
 beforeEach(() => {
@@ -48,13 +51,35 @@ describe("a thread that waits", () => {
       rmSync(join(at.root, "link"));
       symlinkSync("dir/b.txt", join(at.root, "link"));
     },
+    "a new name": () => at.write("dir/c.txt", "c"),
+    "a new name in a folder whose time was set back": () => {
+      const { atime, mtime } = lstatSync(join(at.root, "dir"));
+      at.write("dir/c.txt", "c");
+      utimesSync(join(at.root, "dir"), atime, mtime);
+    },
+    "another folder under the name of one": () => {
+      at.write("other/b.txt", "another b");
+      at.write("other/c.txt", "c");
+      renameSync(join(at.root, "dir"), join(at.folder, "dir"));
+      renameSync(join(at.root, "other"), join(at.root, "dir"));
+    },
     "a name that is gone": () => rmSync(join(at.root, "link")),
     "a file in the place of a folder": () => {
       rmSync(join(at.root, "dir"), { recursive: true });
       at.write("dir", "b");
     },
   };
-  test.each(Object.entries(edits))("sees %s", async (_, edit) => {
+  // At once, when times may not have moved yet, and when everything was known for long.
+  const moments = Object.entries(edits).flatMap(([what, edit]) => [
+    { what, edit, when: "at once" },
+    { what, edit, when: "after all has settled" },
+  ]);
+  test.each(moments)("sees $what, $when", async ({ edit, when }) => {
+    if (when !== "at once") {
+      const settled = () => Date.now() > lstatSync(at.root).ctimeMs + SETTLED_MS;
+      await vi.waitUntil(settled, { interval: 10 });
+    }
+    await syncWorkspace(at.input);
     await syncWorkspace(at.input);
     edit();
     const { snapshotId, changed } = await syncWorkspace(at.input);
