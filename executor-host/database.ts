@@ -7,6 +7,13 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
+/**
+ * Free pages, and as much journal: what a daemon still has to write on a full disk (acknowledgements, words about its state,
+ * the ends of runs) goes where there is room already. SQLite writes to its journal from the beginning again once
+ * it has 4 MB of it (wal_autocheckpoint, 1,000 pages), and reuses free pages before the file grows.
+ */
+const RESERVE_BYTES = 5 * 1024 * 1024;
+
 export class Database {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -18,6 +25,7 @@ export class Database {
     this.#sqlite = new DatabaseSync(path);
     // Two daemons on one state folder are refused earlier (daemon-lock.ts); this is for the CLI reading beside a daemon.
     this.#sqlite.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    if (path !== ":memory:") this.#keepReserve();
   }
 
   exec(sql: string): void {
@@ -60,6 +68,15 @@ export class Database {
   afterCommit(effect: () => void): void {
     if (this.#open) this.#afterCommit.push(effect);
     else effect();
+  }
+
+  /** @throws SQLite's error when the disk has not even that */
+  #keepReserve(): void {
+    this.transaction(() => {
+      this.#sqlite.exec("CREATE TABLE reserve (bytes BLOB)");
+      this.#sqlite.prepare("INSERT INTO reserve VALUES (zeroblob(?))").run(RESERVE_BYTES);
+      this.#sqlite.exec("DROP TABLE reserve");
+    });
   }
 
   close(): void {

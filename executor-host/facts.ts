@@ -14,7 +14,8 @@ const NOTE_CHARS = 1_000;
 
 export type ModeState = { vmMode: VmMode } & (
   | { ok: true; version: string }
-  | { ok: false; reason: string; fix: string; lacksImage?: true }
+  /** `stays`: the engine is there and lacks something that may come by itself, an image or room on the disk. */
+  | { ok: false; reason: string; fix: string; stays?: true }
 );
 export type Providers = HostFacts["providers"];
 
@@ -26,6 +27,8 @@ export type FactsNeeds = {
   image(how: { wait: boolean }): Promise<ImageState>;
   providers(): Promise<Providers>;
   draining(): boolean;
+  /** Why nothing may begin here, although the engines would. */
+  obstacle?(): { reason: string; fix: string } | undefined;
 };
 
 export type GatheredFacts = { facts: HostFacts; modes: ModeState[] };
@@ -38,8 +41,8 @@ export async function gatherFacts(needs: FactsNeeds): Promise<GatheredFacts> {
   const { identity, settings } = needs;
   const [modes, providers] = await Promise.all([gatherModes(needs), needs.providers()]);
   const able = modes.filter((mode) => mode.ok);
-  // An engine that only lacks an image still has its mode; what keeps it from work is said with the providers.
-  const named = able.length > 0 ? able : modes.filter((mode) => !mode.ok && mode.lacksImage);
+  // An engine that stays still has its mode; what keeps it from work is said with the providers.
+  const named = able.length > 0 ? able : modes.filter((mode) => !mode.ok && mode.stays);
   const facts: HostFacts = {
     name: identity.name,
     version: HOST_VERSION,
@@ -52,10 +55,13 @@ export async function gatherFacts(needs: FactsNeeds): Promise<GatheredFacts> {
   return { facts, modes };
 }
 
-async function gatherModes({ engines, image }: FactsNeeds): Promise<ModeState[]> {
+async function gatherModes({ engines, image, obstacle }: FactsNeeds): Promise<ModeState[]> {
   const states = await Promise.all(
     engines.map(async (engine): Promise<ModeState> => ({ vmMode: engine.vmMode, ...(await engine.available()) })),
   );
+  const inTheWay = obstacle?.();
+  if (inTheWay)
+    return states.map((state) => (state.ok ? { vmMode: state.vmMode, ok: false, ...inTheWay, stays: true } : state));
   const needsImage = (vmMode: VmMode) => engines.some((engine) => engine.vmMode === vmMode && engine.images);
   const running = states.filter(({ ok }) => ok);
   if (!running.some(({ vmMode }) => needsImage(vmMode))) return states;
@@ -63,14 +69,15 @@ async function gatherModes({ engines, image }: FactsNeeds): Promise<ModeState[]>
   if (found.ok) return states;
   const { reason, fix } = found;
   return states.map((state) =>
-    state.ok && needsImage(state.vmMode) ? { vmMode: state.vmMode, ok: false, reason, fix, lacksImage: true } : state,
+    state.ok && needsImage(state.vmMode) ? { vmMode: state.vmMode, ok: false, reason, fix, stays: true } : state,
   );
 }
 
 /** What would be ready, if only a worker could be started. */
 function unready(providers: Providers, modes: readonly ModeState[]): Providers {
-  const obstacle = modes.find((mode) => !mode.ok);
-  const { reason, fix } = obstacle ?? { reason: "This host has no engine.", fix: "gantry host doctor" };
+  const unable = modes.filter((mode) => !mode.ok);
+  const first = unable.find(({ stays }) => stays) ?? unable[0];
+  const { reason, fix } = first ?? { reason: "This host has no engine.", fix: "gantry host doctor" };
   const blocked = { state: "environment_not_ready", reason: reason.slice(0, NOTE_CHARS), fix } as const;
   return Object.fromEntries(
     Object.entries(providers).map(([provider, readiness]) => [

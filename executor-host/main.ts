@@ -16,6 +16,7 @@ import type { WorkerEngine } from "./container/port.ts";
 import { ProcessEngine } from "./container/process.ts";
 import { Control } from "./control.ts";
 import { Database } from "./database.ts";
+import { DiskRoom } from "./disk-room.ts";
 import { HostKeys } from "./egress/host-keys.ts";
 import { ensureEncryptionKey } from "./encryption-key.ts";
 import { type GatheredFacts, gatherFacts } from "./facts.ts";
@@ -55,6 +56,8 @@ export type HostDependencies = {
   fetch?: typeof fetch;
   engines?: WorkerEngine[];
   toolkit?: { dir(): Promise<string>; providers(): Promise<HostFacts["providers"]> };
+  /** How much room a folder's disk has. */
+  freeBytes?: (dir: string) => Promise<number>;
   workspace?: Pick<HostNeeds, "syncWorkspace" | "handInWorkspace" | "restoreWorkspace">;
   openEgress?: HostNeeds["openEgress"];
   /** The control plane will not have this host any more; the daemon has nothing left to do. */
@@ -70,6 +73,8 @@ export type HostStatus = {
   facts: HostFacts | undefined;
   sessions: ReturnType<Sessions["describe"]>;
   outbox: { messages: number; bytes: number };
+  /** Absent while there is room. */
+  diskFull?: string;
 };
 
 export type Host = {
@@ -95,6 +100,7 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
     return lastFacts;
   };
   control.factsFrom(facts);
+  await host.disk.look();
   const { vmModes } = await facts();
   await sessions.restore();
   control.start();
@@ -114,6 +120,7 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
     close: async () => {
       control.close();
       endIdleWatch();
+      host.disk.close();
       image.close();
       await sessions.close();
       await kept.close();
@@ -130,6 +137,7 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
       facts: lastFacts,
       sessions: sessions.describe(),
       outbox: outboxBacklog(host.database),
+      ...(host.disk.obstacle && { diskFull: `${host.disk.obstacle.reason} ${host.disk.obstacle.fix}` }),
     }),
   };
 }
@@ -155,9 +163,10 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     kindsChanged: () => void control.factsChanged(),
   });
   const toolkit = dependencies.toolkit ?? realToolkit(config, keys, () => void control.factsChanged());
+  const changed = () => void control.factsChanged();
   const live = new LiveSettings(config.settings);
   const settings = live.current;
-  const image = workerImage(engines, { settings, clock, logger, changed: () => void control.factsChanged() });
+  const image = workerImage(engines, { settings, clock, logger, changed });
 
   const host: HostNeeds = {
     identity,
@@ -165,6 +174,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     paths,
     database,
     records: new Records(database),
+    disk: new DiskRoom({ dir: paths.root, clock, logger, freeBytes: dependencies.freeBytes, changed }),
     access,
     clock,
     chance,
@@ -204,6 +214,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
       image: (how) => image.state(how),
       providers: toolkit.providers,
       draining: () => sessions.draining,
+      obstacle: () => host.disk.obstacle,
     });
   const control: Control = new Control({
     hostId: identity.hostId,

@@ -5,6 +5,7 @@ import type { Clock } from "./clock.ts";
 import type { HostIdentity, Settings, StatePaths } from "./config.ts";
 import type { WorkerEngine } from "./container/port.ts";
 import type { Database } from "./database.ts";
+import type { DiskRoom } from "./disk-room.ts";
 import type { HostAccess } from "./link/access.ts";
 import type { Logger } from "./logs.ts";
 import type { Records } from "./session/records.ts";
@@ -21,6 +22,7 @@ export type HostNeeds = {
   paths: StatePaths;
   database: Database;
   records: Records;
+  disk: DiskRoom;
   access: HostAccess;
   clock: Clock;
   chance: () => number;

@@ -6,6 +6,8 @@ export type OfferContext = {
   draining: boolean;
   slots: number;
   vmModes: readonly VmMode[];
+  /** Why nothing new may begin here. */
+  obstacle?: string | undefined;
   /** Leases that this host holds, the offered session's own included. */
   held: readonly { sessionId: string; epoch: number }[];
 };
@@ -19,6 +21,7 @@ export function decideOffer({ sessionId, epoch, vmMode }: Assignment, context: O
   if (own && own.epoch > epoch)
     return { accept: false, reason: `epoch ${epoch} is older than ${own.epoch}, held here` };
   if (context.draining) return { accept: false, reason: "this host is draining" };
+  if (context.obstacle !== undefined) return { accept: false, reason: context.obstacle };
   if (!context.vmModes.includes(vmMode)) return { accept: false, reason: `this host cannot start ${vmMode} workers` };
   const others = context.held.length - (own ? 1 : 0);
   if (others >= context.slots) return { accept: false, reason: `all ${context.slots} slots are taken` };

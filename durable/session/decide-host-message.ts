@@ -109,9 +109,10 @@ function decideRunStatus(run: UnfinishedRun, data: Extract<RunEvent, { type: "ru
   const { detail, conversationId, warning } = data;
   // A runner speaks of running and waiting; the rest is the session's to say, and a cancel is not undone by it.
   const spoken = data.state === "running" || data.state === "waiting";
-  const state =
-    run.state === "cancelling" || !spoken ? (run.state === "cancelling" ? "cancelling" : undefined) : data.state;
-  if (state === undefined) return [];
+  if (run.state !== "cancelling" && !spoken) return [];
+  // A warning may be the host's own word, which does not know whether a person is being asked.
+  const unchanged = run.state === "cancelling" || (warning && run.state === "waiting");
+  const state = unchanged ? run.state : (data.state as "running" | "waiting");
   if (state === run.state && !detail && !conversationId) return [];
   return [{ type: "run.status", runId: run.id, data: { state, detail, conversationId, warning } }];
 }

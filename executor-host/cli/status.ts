@@ -31,12 +31,13 @@ function requireDaemon(paths: StatePaths): void {
 }
 
 function describe(status: HostStatus, pid: number): string[] {
-  const { facts, sessions, outbox } = status;
+  const { facts, sessions, outbox, diskFull } = status;
   const busy = sessions.filter((session) => session.runs.length > 0).length;
   return [
     `${status.name} (${status.hostId}), process ${pid}`,
     `control plane  ${status.controlUrl}: ${status.control}${status.draining ? ", draining" : ""}`,
     `modes          ${facts?.vmModes.join(", ") || "none"}`,
+    ...(diskFull ? [`disk           ${diskFull}`] : []),
     `sessions       ${sessions.length} of ${facts?.slots ?? "?"}, ${busy} with a run`,
     `outbox         ${outbox.messages} messages, ${outbox.bytes} bytes`,
     ...sessions.map((each) => `  ${each.sessionId}  epoch ${each.epoch}  link ${each.link}  ${each.runs[0] ?? "idle"}`),

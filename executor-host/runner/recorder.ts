@@ -9,6 +9,7 @@ import { cutText } from "./bounds.ts";
 import type { Clock } from "./clock.ts";
 import { DeltaGatherer } from "./delta-gatherer.ts";
 import type { Spool } from "./spool.ts";
+import { SpoolWriter } from "./spool-writer.ts";
 
 const MESSAGE_TEXT_BYTES = 256 * 1024;
 
@@ -18,33 +19,39 @@ export const SPOOL_MAX_BYTES = 512 * 1024 * 1024;
 /** Chunks that say how a stream begins and ends. The run's own events say that. */
 const FRAME_CHUNKS = new Set(["start", "finish", "start-step", "finish-step", "abort", "error", "message-metadata"]);
 
+export type RecorderNeeds = {
+  /** The run has said more than SPOOL_MAX_BYTES (or `maxBytes`); from there on only its end is recorded. */
+  tooMuch(): void;
+  maxBytes?: number | undefined;
+  /** The disk has no room: the run has to stand still until there is some. */
+  held(state: "held" | "goes-on"): void;
+  /** It went on all the same, and said more than can be held. */
+  overflow(): void;
+};
+
 export class Recorder {
   readonly #spool: Spool;
+  readonly #writer: SpoolWriter;
   readonly #gatherer: DeltaGatherer;
-  readonly #maxBytes: number;
-  readonly #onFull: () => void;
+  readonly #needs: RecorderNeeds;
   readonly #messageId = newId("msg");
   /** The text parts of the message so far, for message.stop. */
   readonly #texts: { id: string; text: string }[] = [];
   #messageOpen = false;
+  #finished = false;
 
-  /** `onFull` is called when the run has said more than `maxBytes`; from there on only its end is recorded. */
-  constructor(spool: Spool, clock: Clock, onFull: () => void, maxBytes: number = SPOOL_MAX_BYTES) {
+  constructor(spool: Spool, clock: Clock, needs: RecorderNeeds) {
     this.#spool = spool;
-    this.#onFull = onFull;
-    this.#maxBytes = maxBytes;
+    this.#needs = needs;
+    this.#writer = new SpoolWriter({ ...needs, spool, clock });
     this.#gatherer = new DeltaGatherer(clock, (chunks) => {
-      this.#spool.append({ type: "message.delta", data: { messageId: this.#messageId, chunks } });
+      this.#writer.write({ type: "message.delta", data: { messageId: this.#messageId, chunks } });
     });
-  }
-
-  get finished(): boolean {
-    return this.#spool.finished;
   }
 
   /** What comes after the run's end is dropped: the run has been fenced off. */
   chunk(chunk: UIMessageChunk): void {
-    if (this.finished || FRAME_CHUNKS.has(chunk.type) || this.#isFull()) return;
+    if (this.#finished || FRAME_CHUNKS.has(chunk.type) || this.#isFull()) return;
     this.#messageOpen = true;
     if (chunk.type === "text-start") this.#texts.push({ id: chunk.id, text: "" });
     if (chunk.type === "text-delta") {
@@ -55,19 +62,20 @@ export class Recorder {
   }
 
   event(event: Exclude<RunEvent, { type: "run.finished" }>): void {
-    if (this.finished) return;
+    if (this.#finished) return;
     this.#gatherer.flush();
-    this.#spool.append(event);
+    this.#writer.write(event);
   }
 
   #isFull(): boolean {
-    if (this.#spool.bytes <= this.#maxBytes) return false;
-    this.#onFull();
+    if (this.#spool.bytes <= (this.#needs.maxBytes ?? SPOOL_MAX_BYTES)) return false;
+    this.#needs.tooMuch();
     return true;
   }
 
-  finish(data: RunFinishedData): void {
-    if (this.finished) return;
+  /** The run's last words. Resolves when they are in the spool. */
+  async finish(data: RunFinishedData): Promise<void> {
+    if (this.#finished) return;
     this.#gatherer.flush();
     if (this.#messageOpen) {
       const text = this.#texts.flatMap((part) => (part.text === "" ? [] : [part.text])).join("\n\n");
@@ -77,6 +85,7 @@ export class Recorder {
       });
     }
     if (data.usage) this.event({ type: "usage.recorded", data: data.usage });
-    this.#spool.append({ type: "run.finished", data });
+    this.#finished = true;
+    await this.#writer.finish({ type: "run.finished", data });
   }
 }

@@ -36,6 +36,12 @@ const TOO_MUCH: RunFinishedData = {
     "The run was stopped because it said more than a run may say; a program it started may be printing without end.",
 };
 
+const NO_ROOM: RunFinishedData = {
+  outcome: "failed",
+  reason: "container_failed",
+  evidence: "The host's disk was full, and the run said more than could be kept until there was room.",
+};
+
 type Phase =
   | { name: "running" }
   | { name: "ending"; as: RunFinishedData; cancelLadder: () => void }
@@ -71,7 +77,12 @@ export class Run {
     this.spool = spool;
     this.#clock = needs.clock;
     this.#startedAt = needs.clock.now();
-    this.#recorder = new Recorder(spool, needs.clock, () => this.#end(TOO_MUCH), needs.spoolMaxBytes);
+    this.#recorder = new Recorder(spool, needs.clock, {
+      tooMuch: () => this.#end(TOO_MUCH),
+      maxBytes: needs.spoolMaxBytes,
+      held: (state) => this.#standStill(state === "held"),
+      overflow: () => this.#end(NO_ROOM),
+    });
     this.#broker = new Broker(
       input.sessionId,
       needs.grants,
@@ -135,6 +146,14 @@ export class Run {
     this.#deadline.cancel();
     this.#broker.closeAll(as.outcome === "timed_out" ? "expired" : "cancelled");
     this.#interrupt.abort();
+    // What stands still for want of room has to hear of its end.
+    this.#processes.signal("SIGCONT");
+  }
+
+  /** Its programs say nothing more while nothing can be kept of it; a run that is being ended may leave. */
+  #standStill(held: boolean): void {
+    if (held) console.error(`runner: the disk is full, ${this.spool.start.runId} stands still`);
+    if (!held || this.#phase.name === "running") this.#processes.signal(held ? "SIGSTOP" : "SIGCONT");
   }
 
   /** Says run.finished once. A run that was being ended ends as that, whatever its adapter says. */
@@ -149,8 +168,7 @@ export class Run {
     // A background program of a run that succeeded may go on (a development server); of any other, nothing stays.
     if (data.outcome !== "succeeded") this.#processes.signal("SIGKILL");
     const evidence = data.evidence === undefined ? undefined : evidenceOf(data.evidence);
-    this.#recorder.finish({ ...data, evidence, usage: this.#finalUsage() });
-    this.#resolveFinished();
+    void this.#recorder.finish({ ...data, evidence, usage: this.#finalUsage() }).then(this.#resolveFinished);
   }
 
   #finalUsage(): Usage | undefined {

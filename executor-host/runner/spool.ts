@@ -8,7 +8,7 @@
  * memory, so a slow reader costs nothing and a reader that comes late misses nothing. Writes are synchronous and go to
  * the page cache: they survive the death of the runner and of its container, not a power cut of the machine.
  */
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { RunEvent } from "#protocol/events.ts";
 import { type ProviderRunStart, runnerEventSchema, startSchema } from "#protocol/runner-api.ts";
@@ -39,7 +39,14 @@ export class Spool {
   static create(file: string, start: ProviderRunStart): Spool {
     const fd = openSync(file, "ax", 0o600);
     const header = Buffer.from(`${JSON.stringify({ start })}\n`);
-    writeAll(fd, header);
+    try {
+      writeAll(fd, header);
+    } catch (error) {
+      // The same order comes again, and must not find half a spool.
+      closeSync(fd);
+      rmSync(file);
+      throw error;
+    }
     return new Spool(file, fd, start, header.byteLength);
   }
 
@@ -87,13 +94,18 @@ export class Spool {
 
   /**
    * Writes one event and wakes the readers. Answers its number.
-   * @throws when the disk refuses (the runner ends then: an event that is not on disk does not exist), or after run.finished
+   * @throws when the disk refuses (nothing of the event is in the file then), or after run.finished
    */
   append(event: RunEvent): number {
     if (this.#appendFd === undefined) throw new Error(`the spool of ${this.start.runId} is closed`);
     const n = this.lastN + 1;
     const line = Buffer.from(`${JSON.stringify({ n, event })}\n`);
-    writeAll(this.#appendFd, line);
+    try {
+      writeAll(this.#appendFd, line);
+    } catch (error) {
+      ftruncateSync(this.#appendFd, this.bytes);
+      throw error;
+    }
     this.#ends.push(this.bytes + line.byteLength);
     this.#types.push(event.type);
     if (this.finished) this.#close();

@@ -13,6 +13,7 @@ import type { RunEvent } from "#protocol/events.ts";
 import type { FromHostData } from "#protocol/messages.ts";
 import { backOffMs, type Clock, pause } from "../clock.ts";
 import type { WorkerExit } from "../container/port.ts";
+import type { DiskRoom } from "../disk-room.ts";
 import type { Logger } from "../logs.ts";
 import { intoFrames, mergeDeltas } from "./batch.ts";
 import { Deliveries } from "./deliveries.ts";
@@ -31,6 +32,7 @@ export type DriveNeeds = {
   transaction<T>(work: () => T): T;
   say(message: FromHostData): void;
   room(): Promise<void>;
+  disk: Pick<DiskRoom, "obstacle" | "room" | "watch">;
   /** Resolves when the session has stored everything that was said. @throws when the lease ends first */
   heard(): Promise<void>;
   worker: {
@@ -97,6 +99,7 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
   const unwanted = AbortSignal.any([changed.signal, needs.signal]);
   // A run that has begun has what it needed; what it removed meanwhile is its own affair.
   const manifest = mayHaveBegun(phase) ? undefined : run.manifest;
+  if (!mayHaveBegun(phase)) await unlessStopped(() => needs.disk.room(unwanted), unwanted);
   const live = await unlessStopped(
     () => needs.worker.ensure({ runId: nameAtRunner(run), snapshotId: run.snapshotId, manifest }),
     unwanted,
@@ -105,6 +108,7 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
 
   const ended = new AbortController();
   const signal = AbortSignal.any([live.gone, needs.signal]);
+  const unwatch = needs.disk.watch(() => tellRoom(runId, needs));
   deliveries = new Deliveries({
     clock: needs.clock,
     chance: needs.chance,
@@ -143,6 +147,7 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
     if (!live.gone.aborted) throw error;
     throw needs.verdict() ?? new RunFailed("container_failed", exitEvidence(live.gone.reason as WorkerExit));
   } finally {
+    unwatch();
     ended.abort();
   }
 }
@@ -175,6 +180,17 @@ function announce(runId: string, needs: DriveNeeds): void {
   needs.transaction(() => {
     needs.records.setRunPhase(runId, "announced");
     needs.say({ type: "run.started", runId });
+  });
+}
+
+/** Why a run stands still, and that it does not any more, where people read along. */
+function tellRoom(runId: string, { disk, say, records }: DriveNeeds): void {
+  if (records.run(runId)?.phase !== "started") return;
+  const detail = disk.obstacle ? `${disk.obstacle.reason} The run is held back.` : "The host's disk has room again.";
+  say({
+    type: "run.events",
+    runId,
+    events: [{ type: "run.status", data: { state: "running", detail, warning: true } }],
   });
 }
 

@@ -213,7 +213,10 @@ export class Session {
       logger: this.#logger.child({ component: "run", runId: run.run.runId, traceId: run.run.traceId }),
       transaction: (work) => host.database.transaction(work),
       say: (message) => this.#say(message),
-      room: () => this.#link.room(),
+      room: async () => {
+        await host.disk.room(this.#end.signal);
+        await this.#link.room();
+      },
       heard: () => this.#link.heard(this.#end.signal),
       worker: this.#worker,
       verdict: () => this.#disk.verdict,

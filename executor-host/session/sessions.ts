@@ -92,6 +92,7 @@ export class Sessions {
       draining: this.draining,
       slots: host.settings.slots,
       vmModes: this.#vmModes,
+      obstacle: host.disk.obstacle?.reason,
       held: this.leases(),
     });
     if (!decision.accept || decision.again) return decision;

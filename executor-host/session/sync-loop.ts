@@ -93,13 +93,22 @@ export class SyncLoop {
         const blocked = attempt >= ATTEMPTS;
         const retryInMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** (attempt - 1));
         logger.warn({ err: error, attempt, retryInMs, blocked }, "the workspace could not be saved");
-        this.#needs.failed({ reason: reasonOf(error), attempt, ...(blocked ? { blocked } : { retryInMs }) });
+        this.#tell({ reason: reasonOf(error), attempt, ...(blocked ? { blocked } : { retryInMs }) });
         const wanted = AbortSignal.any([signal, this.#hurry.signal]);
         if (blocked) await aborted(wanted);
         else await pause(clock, retryInMs, wanted);
       }
     }
     this.#running = false;
+  }
+
+  /** On a disk so full that not even this can be stored, the next attempt says it. */
+  #tell(report: Parameters<SyncNeeds["failed"]>[0]): void {
+    try {
+      this.#needs.failed(report);
+    } catch (error) {
+      this.#needs.logger.error({ err: error }, "that the workspace is not saved could not be told");
+    }
   }
 
   #settle(done: number): void {

@@ -14,6 +14,8 @@ export class Follower {
   readonly runId: string;
   readonly said: number[] = [];
   readonly flaws: string[] = [];
+  /** What the run's host or runner warned of. */
+  readonly warnings: string[] = [];
   ended: string | undefined;
   lastAt = 0;
   /** The farthest that an event's own time was from this machine's when it came. */
@@ -78,6 +80,8 @@ export class Follower {
     if (event.type === "message.delta") {
       for (const chunk of event.data.chunks)
         if (chunk.type === "text-delta") this.said.push(...[...chunk.delta.matchAll(/\d+/g)].map(([n]) => Number(n)));
+    } else if (event.type === "run.status" && event.data.warning) {
+      this.warnings.push(event.data.detail ?? "");
     } else if (event.type === "run.finished") {
       if (this.ended !== undefined) this.flaws.push("it ended twice");
       this.ended = [event.data.outcome, event.data.reason].filter(Boolean).join(" ");

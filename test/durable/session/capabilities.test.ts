@@ -1,7 +1,7 @@
 /** What a provider can do decides whether a run begins, and what it warns of. */
 import { expect, test } from "vitest";
 import type { PromptInput } from "#protocol/viewer.ts";
-import { SessionScript } from "../../support/session-script.ts";
+import { permission, SessionScript } from "../../support/session-script.ts";
 
 const asking = (prompt: Omit<PromptInput, "text">) => ({
   type: "prompt" as const,
@@ -34,6 +34,14 @@ test("[S-45] what it can do begins; the need itself is not kept", () => {
   if (!decided.ok) throw new Error(decided.message);
   expect(decided.events[0]).toMatchObject({ type: "session.prompted", data: { provider: "scripted" } });
   expect(JSON.stringify(decided.events)).not.toContain("requires");
+});
+
+test("[S-46] a warning of the host does not end a person's wait", () => {
+  const { script, runId } = SessionScript.withRun("running");
+  script.runner(runId, permission("req_1"), { type: "run.status", data: { state: "waiting" } });
+  const data = { state: "running", detail: "the disk is full", warning: true } as const;
+  script.runner(runId, { type: "run.status", data });
+  expect(script.run(runId)).toMatchObject({ state: "waiting", warnings: ["the disk is full"] });
 });
 
 test("[S-46] a warning stays with its run, once, while other words pass", () => {

@@ -43,6 +43,8 @@ async function start(work: Work, timeoutMs = 60_000, spoolMaxBytes?: number) {
 }
 
 const ok: AdapterEnd = { ok: true };
+let makeRoom = () => {};
+let pid = 0;
 const forever = () => new Promise<AdapterEnd>(() => {});
 const untilInterrupted: Work = ({ signal }) =>
   new Promise((resolve) => signal.addEventListener("abort", () => resolve(ok), { once: true }));
@@ -289,6 +291,84 @@ test("a run that does not stop talking is stopped, and its end is still recorded
   expect(finishedOf(all)).toMatchObject({ outcome: "failed", reason: "container_failed" });
   expect(ofType(all, "message.stop")).toHaveLength(1);
   expect(spool.bytes).toBeLessThan(500_000);
+});
+
+/** A disk without room; the answer makes some. */
+function fill(spool: Spool): () => void {
+  const append = spool.append.bind(spool);
+  spool.append = () => {
+    throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+  };
+  return () => {
+    spool.append = append;
+  };
+}
+
+const texts = (all: RunEvent[]): string =>
+  ofType(all, "message.delta")
+    .flatMap(({ data }) => data.chunks.map((chunk) => (chunk.type === "text-delta" ? chunk.delta : "")))
+    .join("");
+
+test("on a full disk the run's programs stand still; with room everything is said, in its order", async () => {
+  const { events, spool, clock, dir } = await start(async (context) => {
+    await new Promise(setImmediate);
+    const child = await spawnShell(context, dir);
+    pid = child.pid ?? 0;
+    context.emit({ type: "text-start", id: "1" });
+    makeRoom = fill(spool);
+    for (let n = 1; n <= 3; n++) {
+      context.emit({ type: "text-delta", id: "1", delta: `${n} ` });
+      (clock as ManualClock).advance(100);
+    }
+    await expect.poll(() => stateOf(pid)[0]).toBe("T");
+    (clock as ManualClock).advance(2_000);
+    expect(spool.lastN).toBeLessThan(3);
+    makeRoom();
+    (clock as ManualClock).advance(500);
+    await expect.poll(() => stateOf(pid)[0]).toBe("S");
+    child.kill("SIGKILL");
+    return ok;
+  });
+  const all = await events();
+  expect(texts(all)).toBe("1 2 3 ");
+  expect(finishedOf(all)).toMatchObject({ outcome: "succeeded" });
+});
+
+test("a run that ends on a full disk is over when its last word is on disk", async () => {
+  const { run, events, spool, clock } = await start(async () => {
+    await new Promise(setImmediate);
+    makeRoom = fill(spool);
+    return ok;
+  });
+  let over = false;
+  void run.finished.then(() => {
+    over = true;
+  });
+  await expect.poll(() => run.state).toBe("finished");
+  clock.advance(500);
+  expect([spool.finished, over]).toEqual([false, false]);
+  makeRoom();
+  clock.advance(500);
+  await run.finished;
+  expect(finishedOf(await events())).toMatchObject({ outcome: "succeeded" });
+});
+
+test("a run that goes on saying things on a full disk is ended when they cannot be held any more", async () => {
+  const { run, events, spool, clock } = await start(async ({ emit, signal }) => {
+    await new Promise(setImmediate);
+    makeRoom = fill(spool);
+    emit({ type: "text-start", id: "1" });
+    for (let n = 0; n < 1_000 && !signal.aborted; n++) {
+      emit({ type: "text-delta", id: "1", delta: "x".repeat(60_000) });
+      (clock as ManualClock).advance(30);
+    }
+    return ok;
+  });
+  await expect.poll(() => run.state).toBe("finished");
+  makeRoom();
+  clock.advance(500);
+  const all = await events();
+  expect(finishedOf(all)).toMatchObject({ outcome: "failed", evidence: expect.stringContaining("disk was full") });
 });
 
 test("a missing program is the child's error, not the run's hang", async () => {

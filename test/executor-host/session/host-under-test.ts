@@ -35,6 +35,8 @@ export class HostUnderTest {
   sync: (input: SyncInput) => Promise<string> = async () => "a".repeat(64);
   handIn: (input: SyncInput) => Promise<void> = async () => {};
   restore: (input: RestoreInput) => Promise<void> = async () => {};
+  /** What is left on the disk. */
+  freeBytes = 2 ** 40;
   host!: Host;
   /** More engines beside the scripted one, for the next launch. */
   otherEngines: WorkerEngine[] = [];
@@ -87,6 +89,7 @@ export class HostUnderTest {
           providers: async () => ({ scripted: { state: "ready" } }),
         },
         openEgress: async () => undefined,
+        freeBytes: async () => this.freeBytes,
         workspace: {
           syncWorkspace: async (input) => {
             this.engine.journal.push(`sync ${input.sessionId} ${input.store.epoch}`);

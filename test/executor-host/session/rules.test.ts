@@ -65,6 +65,12 @@ describe("offers", () => {
     ["free", {}, { accept: true, again: false }],
     ["full", { held: [{ sessionId: "t", epoch: 1 }] }, { accept: false }],
     ["draining", { draining: true }, { accept: false }],
+    ["no room", { obstacle: "the disk is full" }, { accept: false, reason: "the disk is full" }],
+    [
+      "no room, held",
+      { obstacle: "the disk is full", held: [{ sessionId: "s", epoch: 3 }] },
+      { accept: true, again: true },
+    ],
     ["no engine", { vmModes: [] }, { accept: false }],
     ["held", { held: [{ sessionId: "s", epoch: 3 }], draining: true }, { accept: true, again: true }],
     ["held, older", { held: [{ sessionId: "s", epoch: 2 }] }, { accept: true, again: false }],
