@@ -2,6 +2,9 @@
  * The programs of one run. Each is the leader of its own process group and carries a mark in its environment, unique to
  * this run in this runner, which its children inherit: so the ones that put themselves into another group (shells of an agent, daemons) are
  * found, too. The mark is read from /proc; where there is none, the groups have to do.
+ *
+ * A program that is slow to start may be handed from run to run: `release` at the end of one, `adopt` at the beginning of
+ * the next. What it starts in between belongs to the run that has it then.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -9,26 +12,58 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const RUN_MARK = "GANTRY_RUN_MARK";
 
+/** The mark that a program was started with; it keeps that when another run takes it over. */
+const marks = new WeakMap<ChildProcess, string>();
+
 export class Processes {
   readonly #mark: string;
   readonly #children = new Set<ChildProcess>();
+  /** Own mark, and the marks of programs that were taken over. */
+  readonly #marks: Set<string>;
+  /** Carry such a mark and are not this run's: what an earlier run left running, and what this one has let go. */
+  readonly #spared = new Set<number>();
   #onEmpty: (() => void)[] = [];
 
   constructor(runId: string) {
     // Not the run's id alone: another attempt of the same run may live on the same machine (process mode).
     this.#mark = `${runId}.${randomUUID()}`;
+    this.#marks = new Set([this.#mark]);
   }
 
   spawn(command: string, args: readonly string[], options: SpawnOptions & { env: NodeJS.ProcessEnv }): ChildProcess {
     const env = { ...options.env, [RUN_MARK]: this.#mark };
     const child = spawn(command, args, { ...options, env, detached: true });
     if (child.pid === undefined) return child; // its `error` event follows
-    this.#children.add(child);
-    child.once("exit", () => {
-      this.#children.delete(child);
-      if (this.#children.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
-    });
+    marks.set(child, this.#mark);
+    this.#hold(child);
     return child;
+  }
+
+  /** The program goes on after this run, which neither waits for it nor ends it from now on. What it started is still ended. */
+  release(child: ChildProcess): void {
+    if (child.pid === undefined || !this.#children.has(child)) return;
+    this.#spared.add(child.pid);
+    this.#drop(child);
+  }
+
+  /** A program that an earlier run has released is this run's now, and so is what it starts from now on. */
+  adopt(child: ChildProcess): void {
+    const mark = marks.get(child);
+    if (mark === undefined || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    this.#marks.add(mark);
+    for (const pid of this.#marked()) this.#spared.add(pid);
+    this.#spared.delete(child.pid);
+    this.#hold(child);
+  }
+
+  #hold(child: ChildProcess): void {
+    this.#children.add(child);
+    child.once("exit", () => this.#drop(child));
+  }
+
+  #drop(child: ChildProcess): void {
+    this.#children.delete(child);
+    if (this.#children.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 
   /** Resolves when every program that was started has exited (at once when there is none). */
@@ -44,8 +79,14 @@ export class Processes {
   }
 
   #marked(): number[] {
-    const mark = `${RUN_MARK}=${this.#mark}`;
-    return processIds().filter((pid) => environmentOf(pid).split("\0").includes(mark));
+    const wanted = new Set([...this.#marks].map((mark) => `${RUN_MARK}=${mark}`));
+    return processIds().filter(
+      (pid) =>
+        !this.#spared.has(pid) &&
+        environmentOf(pid)
+          .split("\0")
+          .some((entry) => wanted.has(entry)),
+    );
   }
 }
 

@@ -197,6 +197,8 @@ export class Run {
       },
       ask: (question) => this.#broker.ask(question),
       spawn: (command, args, options) => this.#processes.spawn(command, args, options),
+      release: (child) => this.#processes.release(child),
+      adopt: (child) => this.#processes.adopt(child),
     };
   }
 

@@ -99,11 +99,12 @@ export class Runs {
     return [...this.#entries].map(([runId, entry]) => ({ runId, state: stateOf(entry), lastN: entry.spool.lastN }));
   }
 
-  /** Ends whatever is active and resolves when it has ended. */
+  /** Ends whatever is active, and what adapters keep for a next run. Resolves when the runs have ended. */
   async stopAll(): Promise<void> {
     const runs = [...this.#entries.values()].flatMap(({ run }) => (run ? [run] : []));
     for (const run of runs) run.stop();
     await Promise.all(runs.map((run) => run.finished));
+    for (const adapter of this.#needs.adapters.values()) adapter.close?.();
   }
 }
 

@@ -50,6 +50,10 @@ export type AdapterContext = {
     args: readonly string[],
     options: SpawnOptions & { cwd: string; env: NodeJS.ProcessEnv },
   ): ChildProcess;
+  /** A started program stays for the next run: this one neither waits for it nor ends it, only what it has started. */
+  release(child: ChildProcess): void;
+  /** Takes over what an earlier run released; it ends with this run like any other, unless it is released again. */
+  adopt(child: ChildProcess): void;
 };
 
 export type AdapterReadiness = { ready: true; version?: string } | { ready: false; failure: Failure };
@@ -59,4 +63,6 @@ export interface Adapter {
   /** Whether this provider can be driven here and now, found out without starting it. */
   readiness(): AdapterReadiness;
   run(input: ProviderRunStart, context: AdapterContext): Promise<AdapterEnd>;
+  /** Ends what was kept for a next run. Called when the runner leaves, after its runs have ended. */
+  close?(): void;
 }

@@ -7,13 +7,13 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { capabilitiesOf } from "#protocol/capabilities.ts";
-import type { GivenAnswer } from "#protocol/events.ts";
+import type { GivenAnswer, RunEvent } from "#protocol/events.ts";
 import type { ProviderRunStart } from "#protocol/runner-api.ts";
 import type { FailureReason, Provider } from "#protocol/vocabulary.ts";
 import { promptAfterParking } from "../../../durable/session/parking.ts";
 import { processesIn } from "./support/processes.ts";
 import { conversationOf, finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
-import { startRunner } from "./support/runner-process.ts";
+import { type RunnerUnderTest, sharedRunner, startRunner } from "./support/runner-process.ts";
 
 export type Prompts = {
   /** What every run of this suite is given besides its prompt. */
@@ -57,17 +57,26 @@ export const MODEL_FAILURES: Prompts["failures"] = [
 const NEEDS_PROGRAM: readonly Provider[] = ["claude-code", "codex-app-server", "opencode", "acp"];
 
 export function describeAdapter(provider: Provider, prompts: Prompts): void {
-  const run = async (prompt: string | ((cwd: string) => string)) => {
-    const runner = await startRunner();
-    const text = typeof prompt === "string" ? prompt : prompt(runner.cwd);
-    const order = { ...prompts.order, runId: "run_1", provider, prompt: text, cwd: runner.cwd };
-    const answer = await runner.client.start(order);
+  type Prompt = string | ((cwd: string) => string);
+  const shared = sharedRunner();
+  const run = async (prompt: Prompt, more: Partial<ProviderRunStart> = {}) => {
+    const runner = await shared();
+    const { client, cwd, runId } = runner;
+    const text = typeof prompt === "string" ? prompt : prompt(cwd);
+    const answer = await client.start({ ...prompts.order, runId, provider, prompt: text, cwd, ...more });
     expect(answer).toMatchObject({ status: 202 });
     return runner;
   };
-  const runToEnd = async (prompt: string | ((cwd: string) => string)) => {
+  // Of one run different things are to be seen: what was run once is read again.
+  type Ended = RunnerUnderTest & { runId: string; events: RunEvent[] };
+  const ended = new Map<Prompt, Ended>();
+  const runToEnd = async (prompt: Prompt): Promise<Ended> => {
+    const known = ended.get(prompt);
+    if (known !== undefined) return known;
     const runner = await run(prompt);
-    return { ...runner, events: await runner.client.events("run_1") };
+    const all = { ...runner, events: await runner.client.events(runner.runId) };
+    ended.set(prompt, all);
+    return all;
   };
 
   const agent = prompts.order?.providerOptions?.agent;
@@ -113,14 +122,14 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     });
 
     test.runIf(can.questions)("[R-6.4] asks people and goes on with their answer", async () => {
-      const { client } = await run(prompts.question);
-      const { data } = await client.first("run_1", "human_loop.requested");
+      const { client, runId } = await run(prompts.question);
+      const { data } = await client.first(runId, "human_loop.requested");
       expect(data).toMatchObject({ kind: "question", title: "Which colour?" });
       const blue = data.options.find(({ label }) => label === "Blue");
       const reply = { requestId: data.requestId, decision: "answer", answers: [blue?.id] };
-      expect(await client.reply("run_1", reply)).toMatchObject({ status: 200 });
-      expect(await client.reply("run_1", reply)).toMatchObject({ status: 409, body: { reason: "already_answered" } });
-      const events = await client.events("run_1");
+      expect(await client.reply(runId, reply)).toMatchObject({ status: 200 });
+      expect(await client.reply(runId, reply)).toMatchObject({ status: 409, body: { reason: "already_answered" } });
+      const events = await client.events(runId);
       expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
       expect(JSON.stringify(messageOf(events))).toContain("Blue");
       expect(ofType(events, "run.status").map(({ data }) => data.state)).toContain("waiting");
@@ -142,10 +151,8 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     });
 
     test.runIf(!can.resume)("[R-6.4] begins a new conversation where it cannot go on, and warns", async () => {
-      const { client, cwd } = await startRunner();
-      const order = { ...prompts.order, runId: "run_1", provider, prompt: prompts.text, cwd };
-      await client.start({ ...order, conversationId: "an-earlier-one" });
-      const events = await client.events("run_1");
+      const { client, runId } = await run(prompts.text, { conversationId: "an-earlier-one" });
+      const events = await client.events(runId);
       expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
       const said = ofType(events, "run.status").map(({ data }) => data);
       expect(said).toContainEqual(
@@ -157,10 +164,10 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     test.runIf(can.interrupt)(
       "[R-5.3] a stopped run ends as cancelled, without an error, and takes its message along",
       async () => {
-        const { client } = await run(prompts.hang);
-        await client.first("run_1", "message.delta");
-        expect(await client.stop("run_1")).toMatchObject({ status: 202 });
-        const events = await client.events("run_1");
+        const { client, runId } = await run(prompts.hang);
+        await client.first(runId, "message.delta");
+        expect(await client.stop(runId)).toMatchObject({ status: 202 });
+        const events = await client.events(runId);
         expect(finishedOf(events)).toMatchObject({ outcome: "cancelled" });
         expect(JSON.stringify(events)).not.toContain('"type":"error"');
         expect(ofType(events, "message.stop")).toHaveLength(1);
@@ -168,28 +175,26 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     );
 
     test("stopping ends the programs that the run started", async () => {
-      const { client, cwd } = await run(prompts.commandHang);
-      await client.first("run_1", "message.delta", ({ data }) =>
+      const { client, cwd, runId } = await run(prompts.commandHang);
+      await client.first(runId, "message.delta", ({ data }) =>
         data.chunks.some((chunk) => chunk.type === "tool-input-available"),
       );
       await expect.poll(() => processesIn(cwd)).toContainEqual(expect.stringContaining("tail -f"));
-      await client.stop("run_1");
-      expect(finishedOf(await client.events("run_1"))).toMatchObject({ outcome: "cancelled" });
+      await client.stop(runId);
+      expect(finishedOf(await client.events(runId))).toMatchObject({ outcome: "cancelled" });
       expect(await processesIn(cwd)).toEqual([]);
     });
 
     test("a run that takes too long is timed_out, not failed", async () => {
-      const { client, cwd } = await startRunner();
-      const order = { ...prompts.order, runId: "run_1", provider, cwd, timeoutMs: 1_000 };
-      await client.start({ ...order, prompt: prompts.hang });
-      expect(finishedOf(await client.events("run_1"))).toMatchObject({ outcome: "timed_out", reason: "timeout" });
+      const { client, runId } = await run(prompts.hang, { timeoutMs: 1_000 });
+      expect(finishedOf(await client.events(runId))).toMatchObject({ outcome: "timed_out", reason: "timeout" });
     });
 
     test("a stop while people are asked resolves the question as cancelled", async () => {
-      const { client } = await run(prompts.question);
-      const { data } = await client.first("run_1", "human_loop.requested");
-      await client.stop("run_1");
-      const events = await client.events("run_1");
+      const { client, runId } = await run(prompts.question);
+      const { data } = await client.first(runId, "human_loop.requested");
+      await client.stop(runId);
+      const events = await client.events(runId);
       expect(finishedOf(events)).toMatchObject({ outcome: "cancelled" });
       expect(ofType(events, "human_loop.resolved").map((event) => event.data)).toEqual([
         { requestId: data.requestId, decision: "cancelled" },
@@ -197,14 +202,13 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     });
 
     test("the stream gives the same events from every cursor, and runs follow one another", async () => {
-      const { client, cwd, events } = await runToEnd(prompts.write);
+      const { client, runId, events } = await runToEnd(prompts.write);
       for (let cursor = 0; cursor <= events.length; cursor++) {
-        expect(await client.events("run_1", { cursor })).toEqual(events.slice(cursor));
-        expect(await client.events("run_1", { lastEventId: String(cursor) })).toEqual(events.slice(cursor));
+        expect(await client.events(runId, { cursor })).toEqual(events.slice(cursor));
+        expect(await client.events(runId, { lastEventId: String(cursor) })).toEqual(events.slice(cursor));
       }
-      const next = { ...prompts.order, runId: "run_2", provider, prompt: prompts.text, cwd };
-      expect(await client.start(next)).toMatchObject({ status: 202 });
-      expect(finishedOf(await client.events("run_2"))).toMatchObject({ outcome: "succeeded" });
+      const next = await run(prompts.text);
+      expect(finishedOf(await client.events(next.runId))).toMatchObject({ outcome: "succeeded" });
     });
 
     const { leave } = prompts;

@@ -2,11 +2,14 @@
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
+import type { RunEvent } from "#protocol/events.ts";
 import { describeAdapter, MODEL_FAILURES } from "./adapter-contract.ts";
+import { processesIn } from "./support/processes.ts";
 import { conversationOf, finishedOf, ofType, toolsOf } from "./support/read.ts";
-import { HOST_SECRET, startRunner } from "./support/runner-process.ts";
+import { HOST_SECRET, sharedRunner, startRunner } from "./support/runner-process.ts";
 
 const provider = "opencode";
+const shared = sharedRunner();
 
 describeAdapter(provider, {
   text: "SCN:say:hello:world",
@@ -23,15 +26,15 @@ describeAdapter(provider, {
 });
 
 test("the model is reached through the egress with a placeholder for the key, and nothing of the host's environment", async () => {
-  const { client, cwd, model } = await startRunner();
-  await client.start({ runId: "run_1", provider, prompt: "SCN:bash CMD:env", cwd });
-  const events = await client.events("run_1");
+  const { client, cwd, model, runId } = await shared();
+  await client.start({ runId, provider, prompt: "SCN:bash CMD:env", cwd });
+  const events = await client.events(runId);
   expect(model.requests.length).toBeGreaterThan(0);
   for (const { url, headers } of model.requests) {
     expect(url).toBe("/provider/opencode/chat/completions");
     expect(headers.authorization).toBe("Bearer gantry-adds-the-key");
   }
-  expect(JSON.stringify(toolsOf(events)[0]?.output)).toContain("GANTRY_RUN_MARK=run_1.");
+  expect(JSON.stringify(toolsOf(events)[0]?.output)).toContain(`GANTRY_RUN_MARK=${runId}.`);
   expect(JSON.stringify(events)).not.toContain(HOST_SECRET);
 });
 
@@ -52,10 +55,10 @@ test("a later run resumes the conversation, and pays only for itself", async () 
 });
 
 test("a conversation that is not there any more is begun anew, and that is said", async () => {
-  const { client, cwd } = await startRunner();
+  const { client, cwd, runId } = await shared();
   const conversationId = "ses_00000000000000000000000000";
-  await client.start({ runId: "run_1", provider, prompt: "SCN:history MARKER-NEW", cwd, conversationId });
-  const events = await client.events("run_1");
+  await client.start({ runId, provider, prompt: "SCN:history MARKER-NEW", cwd, conversationId });
+  const events = await client.events(runId);
   expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
   expect(ofType(events, "run.status").map(({ data }) => data.detail ?? "")).toContainEqual(
     expect.stringContaining("begins a new one"),
@@ -63,9 +66,9 @@ test("a conversation that is not there any more is begun anew, and that is said"
 });
 
 test("a command shows its exit code", async () => {
-  const { client, cwd } = await startRunner();
-  await client.start({ runId: "run_1", provider, prompt: 'SCN:bash CMD:"echo no; exit 3"', cwd });
-  const [command] = toolsOf(await client.events("run_1"));
+  const { client, cwd, runId } = await shared();
+  await client.start({ runId, provider, prompt: 'SCN:bash CMD:"echo no; exit 3"', cwd });
+  const [command] = toolsOf(await client.events(runId));
   expect(command).toMatchObject({ toolName: "bash", input: { command: "echo no; exit 3" } });
   expect(command?.output).toMatchObject({ exitCode: 3, output: expect.stringContaining("no") });
 });
@@ -100,6 +103,37 @@ test("in ask mode a refused write shows its diff and does not happen, and the re
   await client.events("run_1");
   expect(JSON.stringify(model.requests.at(-1)?.body)).toContain("leave it");
   await expect(readFile(path.join(cwd, "fresh.txt"))).rejects.toThrow("ENOENT");
+});
+
+/** What the agent's shell prints as its parent is the server. */
+const SERVER = 'SCN:bash CMD:"echo server=$PPID"';
+const serverOf = (events: RunEvent[]) => /server=(\d+)/.exec(JSON.stringify(toolsOf(events)[0]?.output))?.[1];
+
+test("a server that ended its run in good order serves the next one; one that was stopped does not, nor one of another model", async () => {
+  const { client, cwd } = await startRunner();
+  const runOf = async (runId: string, more: { model?: string } = {}) => {
+    await client.start({ runId, provider, prompt: SERVER, cwd, ...more });
+    return serverOf(await client.events(runId));
+  };
+  const first = await runOf("run_1");
+  expect(first).toMatch(/^\d+$/);
+  expect(await runOf("run_2")).toBe(first);
+  expect(await runOf("run_3", { model: "another" })).not.toBe(first);
+  const other = await runOf("run_4", { model: "another" });
+  await client.start({ runId: "run_5", provider, prompt: "SCN:hang", model: "another", cwd });
+  await client.first("run_5", "message.delta");
+  await client.stop("run_5");
+  expect(finishedOf(await client.events("run_5"))).toMatchObject({ outcome: "cancelled" });
+  expect(await processesIn(cwd)).toEqual([]);
+  expect(await runOf("run_6", { model: "another" })).not.toBe(other);
+});
+
+test("a kept server leaves with its runner", async () => {
+  const { client, cwd, process } = await startRunner();
+  await client.start({ runId: "run_1", provider, prompt: SERVER, cwd });
+  expect(serverOf(await client.events("run_1"))).toMatch(/^\d+$/);
+  process.kill("SIGTERM");
+  await expect.poll(() => processesIn(cwd)).toEqual([]);
 });
 
 test("OpenCode's own death in the middle of a turn ends the run", async () => {

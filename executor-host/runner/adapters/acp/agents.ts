@@ -81,7 +81,6 @@ function opencode(toolkitDir: string): Agent {
         folder,
         ripgrep: ripgrepFolder(toolkitDir),
         config,
-        password: "",
       });
       // Its question tool waits for ever when it is spoken to over this protocol.
       return { command: binary, args: ["acp"], env: { ...env, OPENCODE_ENABLE_QUESTION_TOOL: "0" } };

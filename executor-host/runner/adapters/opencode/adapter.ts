@@ -1,5 +1,5 @@
 /**
- * OpenCode: the real CLI as a server of this run, driven through the AI SDK.
+ * OpenCode: the real CLI as a server, one run at a time, driven through the AI SDK.
  *
  *   streamText ─ ai-sdk-provider-opencode-sdk ─ OpenCode's client ─ opencode serve ─ HTTP ─ forwarder ─ egress proxy
  *
@@ -21,7 +21,7 @@ import { opencodeConfig, opencodeEnvironment, type PermissionMode } from "./conf
 import { Observer } from "./observer.ts";
 import { Parts } from "./parts.ts";
 import { People } from "./people.ts";
-import { type OpencodeServer, startServer } from "./server.ts";
+import { KeptServer, type OpencodeServer } from "./server.ts";
 
 const DEFAULT_MODEL = "gpt-5.5";
 /** How long after a broken connection the program's exit may be noticed. */
@@ -30,6 +30,7 @@ const DEATH_MS = 500;
 export function createOpencodeAdapter(options: Pick<RunnerOptions, "toolkitDir" | "childEnv">): Adapter {
   const binary = opencodeBinary(options.toolkitDir);
   const ripgrep = ripgrepFolder(options.toolkitDir);
+  const kept = new KeptServer();
   return {
     provider: "opencode",
     readiness: () => cliReadiness(options.toolkitDir, "opencode", "OpenCode", binary),
@@ -40,17 +41,21 @@ export function createOpencodeAdapter(options: Pick<RunnerOptions, "toolkitDir" 
       const { mode, ignored } = readOptions(input.providerOptions);
       if (ignored.length > 0) context.note(`Not understood and left out: ${ignored.join(", ")}`);
       const folder = await prepareAgentFolder(input.cwd, "opencode");
-      const password = randomUUID();
       const config = opencodeConfig(input.model ?? DEFAULT_MODEL, providerUrl, mode);
       const base = childEnvironment(process.env, options.childEnv);
-      const env = opencodeEnvironment(base, { folder, ripgrep, config, password });
-      const server = await startServer({ binary, cwd: input.cwd, env }, context);
+      const env = opencodeEnvironment(base, { folder, ripgrep, config });
+      const order = { binary, cwd: input.cwd, env, password: randomUUID() };
+      const server = await kept.take(order, context);
+      const observer = new Observer(context);
       try {
-        return await drive(input, context, server, password);
+        return await drive(input, context, server, observer);
       } finally {
-        server.stop();
+        // A server that may still be at something would go on with it under the next run.
+        if (observer.ended && !context.signal.aborted) kept.keep(order, server, context);
+        else server.stop();
       }
     },
+    close: () => kept.close(),
   };
 }
 
@@ -58,7 +63,7 @@ async function drive(
   input: ProviderRunStart,
   context: AdapterContext,
   server: OpencodeServer,
-  password: string,
+  observer: Observer,
 ): Promise<AdapterEnd> {
   const crash = server.exited.then((words) => ({ produced: false, error: new Error(words) }));
   if (server.url === undefined) {
@@ -66,12 +71,12 @@ async function drive(
     return failure((await crash).error.message);
   }
   const directory = input.cwd;
-  const client = await Promise.race([connect(server.url, directory, password), crash]);
+  const client = await Promise.race([connect(server.url, directory, server.password), crash]);
   if ("error" in client) return failure(client.error.message);
   const sessionId = await Promise.race([conversation(input, client, context), crash]);
   if (typeof sessionId !== "string") return failure(sessionId.error.message);
   context.conversation(sessionId);
-  const observer = new Observer(sessionId, context);
+  observer.follow(sessionId);
   const people = new People(directory, client, observer, context);
   const overheard = overhear(client, (event) => {
     observer.see(event);

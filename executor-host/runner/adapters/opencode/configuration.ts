@@ -37,7 +37,7 @@ export function opencodeConfig(model: string, providerUrl: string, mode: Permiss
 
 export function opencodeEnvironment(
   base: Readonly<Record<string, string>>,
-  { folder, ripgrep, config, password }: { folder: string; ripgrep: string; config: object; password: string },
+  { folder, ripgrep, config }: { folder: string; ripgrep: string; config: object },
 ): Record<string, string> {
   return {
     ...base,
@@ -46,7 +46,6 @@ export function opencodeEnvironment(
     XDG_DATA_HOME: `${folder}/data`,
     XDG_STATE_HOME: `${folder}/state`,
     OPENCODE_CONFIG_CONTENT: JSON.stringify(config),
-    OPENCODE_SERVER_PASSWORD: password,
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     OPENCODE_DISABLE_MODELS_FETCH: "1",
     OPENCODE_DISABLE_LSP_DOWNLOAD: "1",

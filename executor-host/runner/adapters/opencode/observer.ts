@@ -29,19 +29,23 @@ const RETRIES = 2;
 
 export class Observer {
   readonly #context: Pick<AdapterContext, "note" | "todos">;
-  readonly #sessionId: string;
+  #sessionId: string | undefined;
   /** Of OpenCode: the conversation and its sub-agents. */
-  readonly #sessions: Set<string>;
+  readonly #sessions = new Set<string>();
   readonly #tools = new Map<string, ToolPart>();
   readonly #messages = new Map<string, MessageInfo>();
   readonly #gaveUp = Promise.withResolvers<void>();
   #failure: Failure | undefined;
   #ended = false;
 
-  constructor(sessionId: string, context: Pick<AdapterContext, "note" | "todos">) {
-    this.#sessionId = sessionId;
-    this.#sessions = new Set([sessionId]);
+  constructor(context: Pick<AdapterContext, "note" | "todos">) {
     this.#context = context;
+  }
+
+  /** What is told from now on is about this conversation. */
+  follow(sessionId: string): void {
+    this.#sessionId = sessionId;
+    this.#sessions.add(sessionId);
   }
 
   get failure(): Failure | undefined {

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { beforeAll, onTestFinished } from "vitest";
+import { afterAll, beforeAll, onTestFailed, onTestFinished } from "vitest";
 import { type ModelServer, startModelServer } from "../../../support/model-server/server.ts";
 import { ensureToolkit } from "../../../support/toolkit.ts";
 import { RunnerClient } from "./runner-client.ts";
@@ -37,10 +37,49 @@ beforeAll(() => ensureToolkit(), DOWNLOAD_MS);
 
 /** `toolkit`: fills a folder that the runner takes for its toolkit instead of the one with the real CLIs. */
 type Options = { modelKey?: string; toolkit?: (dir: string) => Promise<void> };
+type AtEnd = (clean: () => Promise<void>) => void;
 
+/** One for the test that calls. */
 export async function startRunner(options: Options = {}): Promise<RunnerUnderTest> {
+  const runner = await launchRunner(options, onTestFinished);
+  explainFailure(runner);
+  return runner;
+}
+
+/**
+ * One for all tests of the file that call it, one after the other, as a worker runs one prompt after the other. Each call
+ * brings a run id of its own. A test that fails may leave a run behind, so the next one gets a new runner.
+ */
+export function sharedRunner(): () => Promise<RunnerUnderTest & { runId: string }> {
+  const cleaning: (() => Promise<void>)[] = [];
+  let shared: Promise<RunnerUnderTest & Explained> | undefined;
+  let runs = 0;
+  afterAll(async () => {
+    for (const clean of cleaning.reverse()) await clean();
+  });
+  return async () => {
+    shared ??= launchRunner({}, (clean) => cleaning.push(clean));
+    const runner = await shared;
+    onTestFailed(() => {
+      shared = undefined;
+    });
+    explainFailure(runner);
+    return { ...runner, runId: `run_${++runs}` };
+  };
+}
+
+type Explained = { explain: () => Promise<string> };
+
+/** Called last, so that what it reads is not yet cleaned up: what is registered last runs first. */
+function explainFailure({ explain }: Explained): void {
+  onTestFinished(async ({ task }) => {
+    if (task.result?.state === "fail") console.error(await explain());
+  });
+}
+
+async function launchRunner(options: Options, atEnd: AtEnd): Promise<RunnerUnderTest & Explained> {
   const toolkit = await ensureToolkit();
-  const dir = await temporaryFolder();
+  const dir = await temporaryFolder(atEnd);
   const ownToolkit = path.join(dir, "toolkit");
   if (options.toolkit) {
     await mkdir(ownToolkit);
@@ -52,10 +91,7 @@ export async function startRunner(options: Options = {}): Promise<RunnerUnderTes
   await mkdir(home);
   const egress = path.join(dir, "proxy.sock");
   const model = await startModelServer({ socketPath: egress, key: options.modelKey });
-  onTestFinished(() => model.close());
-  onTestFinished(async ({ task }) => {
-    if (task.result?.state === "fail") console.error(await evidence(path.join(dir, "spool"), output, model));
-  });
+  atEnd(() => model.close());
   let output = "";
   const launch = async () => {
     const args = [
@@ -86,7 +122,7 @@ export async function startRunner(options: Options = {}): Promise<RunnerUnderTes
     child.stderr.on("data", (part: Buffer) => {
       output += part;
     });
-    onTestFinished(async () => {
+    atEnd(async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill("SIGKILL");
       await once(child, "exit");
@@ -99,6 +135,7 @@ export async function startRunner(options: Options = {}): Promise<RunnerUnderTes
     cwd,
     model,
     output: () => output,
+    explain: () => evidence(path.join(dir, "spool"), output, model),
     again: () => {
       output = "";
       return launch();
