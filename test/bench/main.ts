@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { measureAgentStart } from "./agent-start.ts";
 import { startBareSide } from "./bare-side.ts";
 import { countStorage } from "./count-storage.ts";
 import { measureDispatch, measureDrain } from "./dispatch.ts";
@@ -54,6 +55,7 @@ const SUITES: Record<string, Suite> = {
   recovery: { alone: async () => await measureRecovery(5) },
   rows: { alone: countStorage },
   "run-start": { alone: async () => await measureRunStart(10) },
+  agent: { alone: async () => await measureAgentStart(15) },
   workspace: { alone: measureWorkspace },
 };
 
