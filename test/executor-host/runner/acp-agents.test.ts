@@ -2,6 +2,8 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { MODEL_FAILURES } from "./adapter-contract.ts";
+import { processesIn } from "./support/processes.ts";
 import { finishedOf, ofType, toolsOf } from "./support/read.ts";
 import { startRunner } from "./support/runner-process.ts";
 
@@ -46,9 +48,23 @@ describe.each(agents)("$agent", ({ agent, file, url }) => {
     await client.first("run_1", "message.delta", ({ data }) =>
       data.chunks.some((chunk) => chunk.type === "tool-input-available"),
     );
+    await expect.poll(() => processesIn(cwd)).toContainEqual(expect.stringContaining("tail -f"));
     await client.stop("run_1");
     expect(finishedOf(await client.events("run_1"))).toMatchObject({ outcome: "cancelled" });
+    expect(await processesIn(cwd)).toEqual([]);
   });
+
+  test("[R-5.7] says by name how the model server misbehaved", async () => {
+    const { client, cwd } = await startRunner();
+    const order = { provider: "acp", cwd, providerOptions: { agent } } as const;
+    const said: { prompt: string; reason?: string }[] = [];
+    for (const [index, { prompt }] of MODEL_FAILURES.entries()) {
+      await client.start({ runId: `run_${index}`, ...order, prompt });
+      const { outcome, reason } = finishedOf(await client.events(`run_${index}`));
+      said.push({ prompt, reason: reason ?? outcome });
+    }
+    expect(said).toEqual(MODEL_FAILURES);
+  }, 180_000);
 });
 
 test("in ask mode a refused command of OpenCode does not happen, and the reason reaches the agent", async () => {
