@@ -111,6 +111,7 @@ export const EVENT_DATA = {
     provider: z.enum(PROVIDERS),
     vmMode: z.enum(VM_MODES),
     createdBy: actorSchema,
+    appId: z.string().max(100).optional(),
     /** Its first files are those of another session's snapshot. */
     forkedFrom: z.object({ sessionId: z.string().max(100), snapshotId: z.string().max(100) }).optional(),
   }),

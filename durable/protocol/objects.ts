@@ -40,6 +40,8 @@ export type CreateSession = {
   title: string;
   provider: Provider;
   vmMode: VmMode;
+  /** The app that it belongs to for good. */
+  appId?: string | undefined;
   fork?: ForkStart;
 };
 

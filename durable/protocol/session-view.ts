@@ -47,6 +47,8 @@ export type SessionView = {
   provider: Provider;
   vmMode: VmMode;
   createdBy: Actor;
+  /** Whose defaults its runs get. */
+  appId?: string;
   createdAt: number;
   updatedAt: number;
   deleted: boolean;
@@ -98,8 +100,9 @@ export function applyEvent(view: SessionView, event: SessionEvent): SessionView 
 function applyChange(view: SessionView, event: SessionEvent): SessionView {
   switch (event.type) {
     case "session.created": {
-      const { title, provider, vmMode, createdBy } = event.data;
-      return { ...view, title, provider, vmMode, createdBy, createdAt: event.at };
+      const { title, provider, vmMode, createdBy, appId } = event.data;
+      const made = { ...view, title, provider, vmMode, createdBy, createdAt: event.at };
+      return appId === undefined ? made : { ...made, appId };
     }
     case "session.updated":
       return { ...view, title: event.data.title };

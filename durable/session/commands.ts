@@ -1,15 +1,15 @@
 /** What can be asked of a session, whoever asks: a person, the fleet, the host, the store, the clock. */
 import type { Actor, HumanLoopReply } from "#protocol/events.ts";
 import type { FromHostData } from "#protocol/messages.ts";
-import type { CommitSnapshot, ForkStart } from "#protocol/objects.ts";
+import type { CommitSnapshot, CreateSession } from "#protocol/objects.ts";
 import type { PromptInput } from "#protocol/viewer.ts";
-import type { Provider, SyncChoice, VmMode } from "#protocol/vocabulary.ts";
+import type { SyncChoice } from "#protocol/vocabulary.ts";
 
 /** What a person says about work that could not be saved. */
 export type SyncDecision = { choice: SyncChoice; reason?: string | undefined };
 
 export type SessionCommand =
-  | { type: "create"; title: string; provider: Provider; vmMode: VmMode; fork?: ForkStart | undefined }
+  | ({ type: "create" } & Omit<CreateSession, "sessionId" | "organizationId">)
   | { type: "prompt"; runId: string; messageId: string; prompt: PromptInput }
   | { type: "stop"; runId?: string; clearQueue?: boolean; reason?: string }
   | { type: "reply"; reply: HumanLoopReply }

@@ -35,8 +35,8 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
   switch (command.type) {
     case "create": {
       if (view.cursor > 0) return happened();
-      const { title, provider, vmMode, fork } = command;
-      const data = { title, provider, vmMode, createdBy: asked.by };
+      const { title, provider, vmMode, appId, fork } = command;
+      const data = { title, provider, vmMode, createdBy: asked.by, appId };
       if (!fork) return happened({ type: "session.created", data });
       return happened(
         { type: "session.created", data: { ...data, forkedFrom: fork.forkedFrom } },

@@ -1,7 +1,7 @@
 /** The session's Durable Object: a shell. It identifies who speaks and hands the words over; session.ts does the rest. */
 import { DurableObject } from "cloudflare:workers";
 import type { Actor, HumanLoopReply, SessionEvent } from "#protocol/events.ts";
-import { newId, newRunId } from "#protocol/ids.ts";
+import { newId } from "#protocol/ids.ts";
 import { TIMES } from "#protocol/limits.ts";
 import type {
   CommandContext,
@@ -19,18 +19,19 @@ import { reject } from "#protocol/objects.ts";
 import type { SessionReconcile, SessionReconciled } from "#protocol/reconcile.ts";
 import { runById, type SessionView } from "#protocol/session-view.ts";
 import type { Transcript } from "#protocol/transcript.ts";
-import type { FromViewer, PromptInput } from "#protocol/viewer.ts";
+import type { PromptInput } from "#protocol/viewer.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
 import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } from "../shell/host-handshake.ts";
 import { guardSocket } from "../shell/socket-guard.ts";
 import type { SessionCommand, SyncDecision } from "./commands.ts";
 import { storeRefusal } from "./decide-sync.ts";
 import { hostNeeds } from "./host-inbox.ts";
+import { prompt as queuePrompt } from "./prompting.ts";
 import { closeReadersOf, openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
 import { reconcileSession } from "./reconcile.ts";
 import { leaseRefusal, stopState } from "./run-steps.ts";
 import { HOST_TAG, Session } from "./session.ts";
-import { onViewerFrame } from "./viewer-inbox.ts";
+import { ViewerInbox } from "./viewer-inbox.ts";
 
 type Attachment = ViewerSocket | HostSocketPhase;
 const POOL = "default";
@@ -38,25 +39,27 @@ const POOL = "default";
 export class SessionObject extends DurableObject<ObjectsEnv> implements SessionRpc {
   readonly #session: Session;
   readonly #hostNeeds: HostInboxNeeds;
+  readonly #viewers: ViewerInbox;
 
   constructor(ctx: DurableObjectState, env: ObjectsEnv) {
     super(ctx, env);
     this.#session = new Session(ctx, env);
     this.#hostNeeds = hostNeeds(this.#session, ctx, env);
+    this.#viewers = new ViewerInbox(this.#session, env.DB);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
 
   /* ── people ── */
 
   async create(input: CreateSession, context: CommandContext): Promise<Result<{ view: SessionView }>> {
-    const { sessionId, organizationId, title, provider, vmMode, fork } = input;
+    const { sessionId, organizationId, ...asked } = input;
     if (!this.#session.exists) this.#session.begin({ sessionId, organizationId, pool: POOL });
-    const created = this.#session.once(context, input, { type: "create", title, provider, vmMode, fork });
+    const created = this.#session.once(context, input, { type: "create", ...asked });
     return created.ok ? { ok: true, view: this.#session.view } : created;
   }
 
   async prompt(prompt: PromptInput, context: CommandContext): Promise<Result<{ runId: string; cursor: number }>> {
-    return this.#prompt(prompt, context);
+    return await queuePrompt(this.#session, this.env.DB, prompt, context);
   }
 
   async stop(input: StopInput, context: CommandContext): Promise<Result<{ state: "cancelling" | "finished" }>> {
@@ -154,12 +157,7 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     const attachment = ws.deserializeAttachment() as Attachment;
     await guardSocket(ws, "session", { sessionId: this.#session.view.id }, async () => {
       if (attachment.kind === "host") return await onHostFrame(ws, raw, attachment, this.#hostNeeds);
-      onViewerFrame(raw, attachment.actor, {
-        carryOut: (message, context) => this.#carryOut(message, context),
-        acknowledged: (cursor) => this.#session.acknowledged(ws, attachment.actor, cursor),
-        answer: (answer) => this.#session.hub.answer(ws, answer),
-        newTraceId: () => newId("trc"),
-      });
+      await this.#viewers.take(ws, raw, attachment.actor);
     });
   }
 
@@ -175,18 +173,6 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
   }
 
   /* ── the path of a command ── */
-
-  #carryOut(message: Exclude<FromViewer, { type: "ack" }>, context: CommandContext): Result<{ runId?: string }> {
-    if (message.type === "prompt") return this.#prompt(message.prompt, context);
-    const { id: _id, ...command } = message;
-    return this.#session.once(context, command, command);
-  }
-
-  #prompt(prompt: PromptInput, context: CommandContext): Result<{ runId: string; cursor: number }> {
-    const runId = newRunId(this.#session.view.id);
-    const command: SessionCommand = { type: "prompt", runId, messageId: context.commandId, prompt };
-    return this.#session.once(context, { prompt }, command, () => ({ runId, cursor: this.#session.view.cursor }));
-  }
 
   #system(command: SessionCommand, traceId = newId("trc")): Result<object> {
     const result = this.#session.handle(command, { by: { id: "system", name: "Gantry" }, now: Date.now(), traceId });

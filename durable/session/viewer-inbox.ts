@@ -1,32 +1,48 @@
-/** A frame from a person's page becomes a command; the answer goes back to the page that asked. */
+/**
+ * Frames from people's pages become commands; the answer goes back to the page that asked. They take effect in the order they
+ * came, also behind a prompt that waits for its app's defaults.
+ */
 import type { Actor } from "#protocol/events.ts";
 import { parseFrame } from "#protocol/frame.ts";
+import { newId } from "#protocol/ids.ts";
 import { LIMITS } from "#protocol/limits.ts";
-import type { CommandContext, Result } from "#protocol/objects.ts";
-import { type Answer, type FromViewer, fromViewer } from "#protocol/viewer.ts";
+import type { Result } from "#protocol/objects.ts";
+import { type FromViewer, fromViewer } from "#protocol/viewer.ts";
+import { prompt } from "./prompting.ts";
+import type { Session } from "./session.ts";
 
-export type ViewerNeeds = {
-  carryOut(message: Exclude<FromViewer, { type: "ack" }>, context: CommandContext): Result<{ runId?: string }>;
-  acknowledged(cursor: number): void;
-  answer(answer: Answer): void;
-  newTraceId(): string;
-};
+export class ViewerInbox {
+  readonly #session: Session;
+  readonly #database: D1Database;
+  #last: Promise<unknown> = Promise.resolve();
 
-/** @throws ProtocolViolation for a frame that is not a command */
-export function onViewerFrame(raw: string | ArrayBuffer, actor: Actor, needs: ViewerNeeds): void {
-  const message = parseFrame(raw, fromViewer, LIMITS.viewerFrameBytes);
-  if (message.type === "ack") return needs.acknowledged(message.cursor);
-  const result = needs.carryOut(message, { commandId: message.id, actor, traceId: needs.newTraceId() });
-  needs.answer(
-    result.ok
-      ? { type: "answer", id: message.id, ok: true, runId: result.runId }
-      : {
-          type: "answer",
-          id: message.id,
-          ok: false,
-          reason: result.reason,
-          message: result.message,
-          details: result.details,
-        },
-  );
+  constructor(session: Session, database: D1Database) {
+    this.#session = session;
+    this.#database = database;
+  }
+
+  /** @throws ProtocolViolation for a frame that is not a command */
+  async take(ws: WebSocket, raw: string | ArrayBuffer, actor: Actor): Promise<void> {
+    const taken = this.#last.then(() => this.#take(ws, raw, actor));
+    // What it throws is its own sender's, not the next one's.
+    this.#last = Promise.allSettled([taken]);
+    await taken;
+  }
+
+  async #take(ws: WebSocket, raw: string | ArrayBuffer, actor: Actor): Promise<void> {
+    const message = parseFrame(raw, fromViewer, LIMITS.viewerFrameBytes);
+    if (message.type === "ack") return this.#session.acknowledged(ws, actor, message.cursor);
+    const { id } = message;
+    const result = await this.#carryOut(message, actor);
+    if (result.ok) return this.#session.hub.answer(ws, { type: "answer", id, ok: true, runId: result.runId });
+    const { reason, message: words, details } = result;
+    this.#session.hub.answer(ws, { type: "answer", id, ok: false, reason, message: words, details });
+  }
+
+  async #carryOut(message: Exclude<FromViewer, { type: "ack" }>, actor: Actor): Promise<Result<{ runId?: string }>> {
+    const context = { commandId: message.id, actor, traceId: newId("trc") };
+    if (message.type === "prompt") return await prompt(this.#session, this.#database, message.prompt, context);
+    const { id: _id, ...command } = message;
+    return this.#session.once(context, command, command);
+  }
 }

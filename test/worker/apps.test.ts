@@ -1,5 +1,7 @@
 /** Apps: who sees them, what they bring into a run, and what they decide for a session's whole life. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import WebSocket from "ws";
 import { addCaller, type Caller, firstCaller, otherCaller } from "../support/accounts.ts";
 import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
@@ -22,6 +24,8 @@ const enqueue = (body: object, by = me) =>
   });
 const runOf = async (runId: string) =>
   (await me.call<{ run: { provider: string; model?: string } }>("GET", `/api/runs/${runId}`)).body.run;
+const runsOf = async (sessionId: string) =>
+  (await me.call<{ view: { runs: object[] } }>("GET", `/api/sessions/${sessionId}`)).body.view.runs;
 const bound = async (sessionId: string) =>
   (await worker.sql<{ app_id: string }>("select app_id from session_apps where session_id = ?", sessionId))[0]?.app_id;
 
@@ -94,5 +98,36 @@ describe("[R-8.2] apps", () => {
       status: 422,
       body: { reason: "app_unknown" },
     });
+  });
+
+  test("its defaults are as they are when a prompt comes, in whichever way it comes", async () => {
+    const defaults = (model: string) => ({ provider: "codex-cli", model, humanLoopTimeoutMs: 60_000 });
+    const { app } = (await register({ name: "edited", runtimeDefaults: defaults("m-1") })).body;
+    const made = await me.call<{ session: { id: string } }>("POST", "/api/sessions", { appId: app.id });
+    const sessionId = made.body.session.id;
+    const socket = new WebSocket(`${worker.origin.replace("http", "ws")}/api/sessions/${sessionId}/socket`, {
+      headers: { authorization: `Bearer ${me.token}` },
+    });
+    await once(socket, "open");
+    // The stop stays behind the prompt that it is for, which waits for the app.
+    socket.send(JSON.stringify({ type: "prompt", id: "by-socket", prompt: { text: "hi" } }));
+    socket.send(JSON.stringify({ type: "stop", id: "stops-it", clearQueue: true }));
+    await vi.waitFor(async () => expect(await runsOf(sessionId)).toMatchObject([{ state: "finished" }]), 10_000);
+    socket.close();
+    await register({ name: "edited", runtimeDefaults: defaults("m-2") });
+    const message = { id: "m", role: "user", parts: [{ type: "text", text: "hi" }] };
+    const chat = { id: sessionId, trigger: "submit-message", messages: [message] };
+    const headers = { authorization: `Bearer ${me.token}`, "content-type": "application/json" };
+    const answer = await worker.fetch("/api/chat", { method: "POST", headers, body: JSON.stringify(chat) });
+    await answer.body?.cancel();
+    await enqueue({ sessionId });
+    await enqueue({ sessionId, provider: "claude-code" });
+    expect(await runsOf(sessionId)).toMatchObject([
+      { provider: "codex-app-server", model: "m-1", humanLoopTimeoutMs: 60_000, outcome: "cancelled" },
+      { provider: "codex-app-server", model: "m-2", humanLoopTimeoutMs: 60_000 },
+      { provider: "codex-app-server", model: "m-2" },
+      { provider: "claude-code", humanLoopTimeoutMs: 60_000 },
+    ]);
+    expect((await runsOf(sessionId))[3]).not.toHaveProperty("model");
   });
 });

@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { capabilityRefusal, type Wanted } from "#protocol/capabilities.ts";
 import type { createSessionBody } from "#protocol/http.ts";
 import { derivedId, newId } from "#protocol/ids.ts";
+import { withDefaults } from "#protocol/run-defaults.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import { organizations } from "../../migrations/schema.ts";
 import { bindSession, usableApp } from "../apps/find.ts";
@@ -34,7 +35,8 @@ export async function createSession(
     known ?? (key === undefined ? newId("ses") : await derivedId("ses", organizationId, principalId, key));
   const defaults = await organizationDefaults(c);
   const itsProvider = provider ?? app?.runtimeDefaults.provider ?? defaults.provider;
-  const refusal = first && capabilityRefusal({ ...first, provider: itsProvider });
+  const needs = app && first ? withDefaults(first, app.runtimeDefaults, itsProvider) : first;
+  const refusal = needs && capabilityRefusal({ ...needs, provider: itsProvider });
   if (refusal) throw new Refused(refusal);
   // Before the session: from its first moment on it is the app's, with the app's network and credentials.
   if (app) await bindSession(c, sessionId, app.id);
@@ -48,6 +50,7 @@ export async function createSession(
         title,
         provider: itsProvider,
         vmMode: vmMode ?? app?.vmMode ?? defaults.vmMode,
+        ...(app && { appId: app.id }),
       },
       // Its own id: with a first run, the caller's key is the id of the prompt.
       { ...command, commandId: `${command.commandId}#create` },

@@ -79,6 +79,7 @@ export const forkRoutes = new Hono<AppEnv>().post(
             title,
             provider: view.provider,
             vmMode: view.vmMode,
+            ...(app && { appId: app.id }),
             fork: { forkedFrom, snapshot },
           },
           { ...command, commandId: `${command.commandId}#fork` },

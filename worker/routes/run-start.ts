@@ -11,7 +11,6 @@ import { planRestore } from "#protocol/restore-plan.ts";
 import type { RuntimeManifest } from "#protocol/runtime-manifest.ts";
 import type { PromptInput } from "#protocol/viewer.ts";
 import { type AppRow, appOfSession, usableApp } from "../apps/find.ts";
-import { withDefaults } from "../apps/run-defaults.ts";
 import { may } from "../auth/principal.ts";
 import { type AppContext, commandContext } from "../context.ts";
 import { Refused, refuse, unwrap } from "../errors.ts";
@@ -38,9 +37,8 @@ export async function startRun(c: AppContext, body: StartRunBody): Promise<Start
     refuse("forbidden", "a priority above 0 needs the permission runs.operate", { permission: "runs.operate" });
   const app = await appOf(c, body);
   if (body.manifest !== undefined) refuseUnfit(body.manifest, body.sessionId === undefined ? "empty" : "unknown");
-  const order = withDefaults(body, app?.runtimeDefaults);
-  const { sessionId, session } = await sessionFor(c, order, app?.id);
-  const { runId, cursor } = unwrap(await session.prompt(promptOf(order), await commandContext(c)));
+  const { sessionId, session } = await sessionFor(c, body, app?.id);
+  const { runId, cursor } = unwrap(await session.prompt(promptOf(body), await commandContext(c)));
   c.set("log", c.var.log.with({ sessionId, runId }));
   return { session, sessionId, runId, cursor };
 }
