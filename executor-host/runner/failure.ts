@@ -39,6 +39,7 @@ const TABLE: readonly Row[] = [
     words: /invalid.{0,12}api.?key|authentication|unauthorized|forbidden|permission_error|\b40[13]\b/i,
   },
   { reason: "rate_limited", words: /rate.?limit|too many requests|quota|\b429\b/i },
+  { reason: "model_not_found", words: /\b404\b/ },
   {
     reason: "overloaded",
     words:
