@@ -2,7 +2,7 @@
  * Reads a file while somebody may be writing it. A reading counts when the file was the same before and after; after
  * MAX_READINGS that did not, the last one is kept and the file is marked, so that a log that never rests is not lost.
  */
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { FRAME_BYTES } from "#protocol/snapshot-limits.ts";
 import { cutPoint, WHOLE_BYTES } from "./cut.ts";
@@ -96,7 +96,7 @@ function fill(fd: number, offset: number, length: number, position: number): num
 }
 
 export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hash("sha256", bytes, "hex");
 }
 
 /** SHA-256 of a file that nobody is writing. */

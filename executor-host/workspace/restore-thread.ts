@@ -1,7 +1,7 @@
 /**
  * The thread that turns a manifest into a tree. restore.ts has the network: the thread asks it for parts of packs.
  *
- *   manifest checked ─► already there? ─► staging: take over, fetch, write, links, modes ─► swap (restore-swap.ts)
+ *   manifest checked ─► already there? ─► staging: take over, fetch, write, links, flush, modes ─► swap (restore-swap.ts)
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,6 +10,7 @@ import { readManifest } from "#protocol/manifest-read.ts";
 import type { Manifest, SnapshotFile } from "#protocol/snapshot.ts";
 import { collision, foldingOf } from "./collisions.ts";
 import { codeOf } from "./errors.ts";
+import { flushTree } from "./flush-tree.ts";
 import { readFrame } from "./frame-reader.ts";
 import { keepSnapshot, type LastSnapshot, parseManifest, readLast, readManifestText } from "./index-file.ts";
 import { readLayer } from "./layer.ts";
@@ -73,10 +74,13 @@ async function restore(): Promise<FromRestoreThread> {
   await writeFiles(writer, manifest, left);
   step("links");
   writer.makeLinks(manifest.entries);
+  // Before the modes: some keep their owner from reading what he has to flush.
+  step("flush");
+  flushTree(staging);
   step("modes");
   const rootMode = lstatSync(root, { throwIfNoEntry: false })?.mode ?? DEFAULT_ROOT_MODE;
   writer.settleDirectories(manifest.entries, rootMode & 0o7777);
-  keepSnapshot(stateDir, snapshotId, text, writer.signatures(files));
+  keepSnapshot(stateDir, snapshotId, text, writer.signatures());
   swapIn({ root, stateDir }, snapshotId, step);
   return done;
 }

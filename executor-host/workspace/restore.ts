@@ -17,6 +17,8 @@ import { type Base, type Bases, findBase, makeBase, pruneBases, stateOf } from "
 
 /** `failBefore` is for tests: the step before which everything ends as if the daemon had been killed. */
 export type RestoreTools = StoreTools & { failBefore?: string };
+/** A restore makes and drops some objects for each file; the default of 16 MB has them collected over and over. */
+const YOUNG_GENERATION_MB = 64;
 type Restored = Extract<FromRestoreThread, { type: "restored" }>;
 
 /**
@@ -103,7 +105,10 @@ async function runThread(
   fetchPart: (asked: Asked) => Promise<Uint8Array<ArrayBuffer>>,
 ): Promise<Restored> {
   signal?.throwIfAborted();
-  const worker = new Worker(new URL("./restore-thread.ts", import.meta.url), { workerData });
+  const worker = new Worker(new URL("./restore-thread.ts", import.meta.url), {
+    workerData,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+  });
   try {
     return await new Promise<Restored>((resolve, reject) => {
       signal?.addEventListener("abort", () => reject(signal.reason), { once: true });

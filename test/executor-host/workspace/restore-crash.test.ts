@@ -8,7 +8,7 @@ import { finishInterruptedRestore } from "../../../executor-host/workspace/resto
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
 import { describeTree, type Fixture, fakeTools, fixture, noise } from "./fixture.ts";
 
-const BEFORE_THE_JOURNAL = ["directories", "files", "between-packs", "links", "modes", "journal"];
+const BEFORE_THE_JOURNAL = ["directories", "files", "between-packs", "links", "flush", "modes", "journal"];
 const AFTER_THE_JOURNAL = ["move-old", "move-new", "current", "journal-gone", "remove-old"];
 
 let at: Fixture;
