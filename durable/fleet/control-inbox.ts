@@ -1,15 +1,25 @@
 /** A pool's control sockets: who may come in, which of them are live, and what becomes of a message. */
 import { ProtocolViolation } from "#protocol/close-codes.ts";
 import { TIMES } from "#protocol/limits.ts";
-import { fromHostControl, type ToHostControl } from "#protocol/messages.ts";
-import { type Admission, closeSocket, type HostInboxNeeds, type HostSocketPhase } from "../shell/host-handshake.ts";
+import { AUTH_HEADER, AUTH_TAKEN, fromHostControl, type ToHostControl } from "#protocol/messages.ts";
+import {
+  type Admission,
+  closeSocket,
+  comeIn,
+  type HostInboxNeeds,
+  type HostSocketPhase,
+  introduced,
+} from "../shell/host-handshake.ts";
 import { mintHostToken, verifyHostToken } from "../shell/host-token.ts";
 import type { LinkStore } from "../shell/link-store.ts";
+import { guardSocket } from "../shell/socket-guard.ts";
 import type { Care } from "./care.ts";
 import type { FleetStore } from "./fleet-store.ts";
 
 /** All control sockets; a host's own are found by its id as a second tag. */
 const HOST_TAG = "host";
+/** The name under which sockets that have not authenticated are looked at again. */
+export const AUTH_DEADLINE = "auth";
 
 export class ControlSockets {
   readonly #ctx: DurableObjectState;
@@ -97,6 +107,23 @@ export function controlNeeds(
       return "not-stored";
     },
   };
+}
+
+/** A host dials. One that has said everything with that is in at once; any other has `authDeadlineMs` to say it. */
+export async function openControl(
+  headers: Headers,
+  hostId: string,
+  { sockets, chores, now, needs }: Pick<Care, "sockets" | "chores"> & { now: number; needs: HostInboxNeeds },
+): Promise<Response> {
+  const host = await introduced(headers, now, needs, hostId);
+  const { 0: client, 1: server } = new WebSocketPair();
+  sockets.accept(server, hostId, now);
+  if (!host) {
+    chores.deadlines.set(AUTH_DEADLINE, now + TIMES.authDeadlineMs);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+  await guardSocket(server, "fleet", { hostId }, () => comeIn(server, host, needs));
+  return new Response(null, { status: 101, webSocket: client, headers: { [AUTH_HEADER]: AUTH_TAKEN } });
 }
 
 async function admit(

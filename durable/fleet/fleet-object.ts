@@ -1,7 +1,6 @@
 /** A pool's Durable Object: a shell. It identifies who speaks and hands the words over; fleet.ts does the rest. */
 import type { HostRecord } from "#protocol/http.ts";
 import { objectName } from "#protocol/ids.ts";
-import { TIMES } from "#protocol/limits.ts";
 import {
   type FleetRpc,
   type LeaseAnswer,
@@ -13,19 +12,17 @@ import {
 } from "#protocol/objects.ts";
 import { Chores } from "../shell/chores.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
-import { answerClose, type HostSocketPhase, onHostFrame } from "../shell/host-handshake.ts";
+import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } from "../shell/host-handshake.ts";
 import { LinkStore } from "../shell/link-store.ts";
 import { guardSocket } from "../shell/socket-guard.ts";
 import { type Care, careOf } from "./care.ts";
-import { ControlSockets, controlNeeds, renewToken } from "./control-inbox.ts";
+import { AUTH_DEADLINE, ControlSockets, controlNeeds, openControl, renewToken } from "./control-inbox.ts";
 import { Fleet } from "./fleet.ts";
 import { FleetStore } from "./fleet-store.ts";
 import { hostRecords } from "./host-records.ts";
 import { PoolCare } from "./pool-care.ts";
-import { tellSessions } from "./session-calls.ts";
+import { laneOfNews, tellSessions } from "./session-calls.ts";
 import { mintTicket, refuseUpgrade } from "./tickets.ts";
-
-const AUTH_DEADLINE = "auth";
 
 export class FleetObject extends PoolCare implements FleetRpc {
   readonly #store: FleetStore;
@@ -44,6 +41,7 @@ export class FleetObject extends PoolCare implements FleetRpc {
     this.#chores = new Chores(ctx.storage, {
       component: "fleet",
       deliver: (key, body) => tellSessions(key, body, this.#fleet, session),
+      laneOf: laneOfNews,
       deadline: (name, now) => (name === AUTH_DEADLINE ? this.#sockets.closeSilent(now) : this.#fleet.deadline(name)),
     });
     this.#fleet = new Fleet({
@@ -146,18 +144,17 @@ export class FleetObject extends PoolCare implements FleetRpc {
     const now = Date.now();
     const refused = refuseUpgrade(this.#store, hostId, url.searchParams.get("ticket"), now);
     if (refused) return refused;
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.#sockets.accept(server, hostId, now);
-    this.#chores.deadlines.set(AUTH_DEADLINE, now + TIMES.authDeadlineMs);
+    const opened = await openControl(request.headers, hostId, { ...this.care, now, needs: this.#hostNeeds() });
     this.ctx.waitUntil(this.#chores.settle());
-    return new Response(null, { status: 101, webSocket: client });
+    return opened;
   }
 
   override async webSocketMessage(ws: WebSocket, raw: string | ArrayBuffer): Promise<void> {
-    const needs = controlNeeds(this.care, this.#link, this.env.SIGNING_KEY);
+    const needs = this.#hostNeeds();
     const state = ws.deserializeAttachment() as HostSocketPhase;
     await guardSocket(ws, "fleet", {}, () => onHostFrame(ws, raw, state, needs));
-    await this.#chores.settle();
+    // Not awaited: the platform hands over this host's next frame only when this one is done.
+    this.ctx.waitUntil(this.#chores.settle());
   }
 
   override async webSocketClose(ws: WebSocket, code: number): Promise<void> {
@@ -170,6 +167,10 @@ export class FleetObject extends PoolCare implements FleetRpc {
 
   override async alarm(): Promise<void> {
     await this.#chores.alarm(Date.now());
+  }
+
+  #hostNeeds(): HostInboxNeeds {
+    return controlNeeds(this.care, this.#link, this.env.SIGNING_KEY);
   }
 
   async #change(hostId: string, change: () => void): Promise<Result<object>> {

@@ -5,6 +5,9 @@ import { yieldKey } from "./names.ts";
 
 type ToSession = (sessionId: string) => SessionRpc;
 
+/** What one session is told goes in order; sessions do not wait for each other. */
+export const laneOfNews = (key: string): string => key.split("/")[1] ?? key;
+
 /** Delivers one entry of the pool's outbox. @throws whatever the call throws; the outbox tries again */
 export async function tellSessions(key: string, body: unknown, fleet: Fleet, session: ToSession): Promise<void> {
   if (key === yieldKey) return await askForRoom(fleet, (body as { count: number }).count, session);

@@ -40,6 +40,14 @@ export const authSchema = z.object({
 /** Second frame of the host: the highest number it has taken from the server under this link. */
 export const resumeSchema = z.object({ type: z.literal("resume"), received: count });
 
+/**
+ * What a dial may carry in the header AUTH_HEADER, as JSON: both frames of the host before it has dialled. A server that lets
+ * it in says so in its answer's header of the same name and goes on as if they had come; else they have to come.
+ */
+export const dialSchema = authSchema.extend({ received: count });
+export const AUTH_HEADER = "gantry-auth";
+export const AUTH_TAKEN = "taken";
+
 export const welcomeSchema = z.object({ type: z.literal("welcome"), protocol: z.number().int(), now: z.number() });
 /** The highest number the server has taken from the host: everything above it is to be sent again. */
 export const resumedSchema = z.object({ type: z.literal("resumed"), received: count });

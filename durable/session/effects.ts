@@ -16,6 +16,8 @@ export type EffectNeeds = {
   deadlines: Deadlines;
   outbox: Outbox;
   now: number;
+  /** So long what the index has to learn waits for more of the same. */
+  gatherMs: number;
   /** Sends a stored frame if the host is connected; otherwise it goes out when the host resumes. */
   sendToHost(frame: string): void;
   /** Closes the sockets of a host whose lease ended. */
@@ -47,7 +49,7 @@ export function carryOut(effect: Effect, needs: EffectNeeds): void {
     case "clear_deadline":
       return deadlines.clear(effect.name);
     case "index":
-      return outbox.put(indexKey(effect.what), effect.what, now);
+      return outbox.put(indexKey(effect.what), effect.what, effect.atOnce ? now : now + needs.gatherMs);
     default:
       return effect satisfies never;
   }

@@ -1,10 +1,18 @@
 /** The host's side of the door: who may come in, and what becomes of a message. */
 import { ProtocolViolation } from "#protocol/close-codes.ts";
 import { objectName } from "#protocol/ids.ts";
-import { fromHostData } from "#protocol/messages.ts";
+import { TIMES } from "#protocol/limits.ts";
+import { AUTH_HEADER, AUTH_TAKEN, fromHostData } from "#protocol/messages.ts";
 import type { ObjectsEnv } from "../shell/env.ts";
-import type { Admission, HostInboxNeeds, HostSocketPhase } from "../shell/host-handshake.ts";
+import {
+  type Admission,
+  comeIn,
+  type HostInboxNeeds,
+  type HostSocketPhase,
+  introduced,
+} from "../shell/host-handshake.ts";
 import { type HostClaims, verifyHostToken } from "../shell/host-token.ts";
+import { guardSocket } from "../shell/socket-guard.ts";
 import { HOST_PEER } from "./effects.ts";
 import { holdsLease } from "./run-steps.ts";
 import { HOST_TAG, type Session } from "./session.ts";
@@ -44,6 +52,26 @@ export function hostNeeds(session: Session, ctx: DurableObjectState, env: Object
       return result.events.length > 0 ? "stored" : "not-stored";
     },
   };
+}
+
+/** A host dials. One that has said everything with that is in at once; any other has `authDeadlineMs` to say it. */
+export async function openHost(
+  session: Session,
+  ctx: DurableObjectState,
+  needs: HostInboxNeeds,
+  { headers }: Request,
+): Promise<Response> {
+  const now = Date.now();
+  const host = await introduced(headers, now, needs);
+  const { 0: client, 1: server } = new WebSocketPair();
+  ctx.acceptWebSocket(server, [HOST_TAG]);
+  server.serializeAttachment({ kind: "host", phase: "new", since: now } satisfies HostSocketPhase);
+  if (!host) {
+    session.expectAuth(now + TIMES.authDeadlineMs);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+  await guardSocket(server, "session", { sessionId: session.view.id }, () => comeIn(server, host, needs));
+  return new Response(null, { status: 101, webSocket: client, headers: { [AUTH_HEADER]: AUTH_TAKEN } });
 }
 
 async function admit(session: Session, env: ObjectsEnv, auth: { token: string; epoch?: number }): Promise<Admission> {

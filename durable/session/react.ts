@@ -33,16 +33,17 @@ export type Effect =
   | { type: "forget_archive" }
   | { type: "set_deadline"; name: string; at: number }
   | { type: "clear_deadline"; name: string }
-  | { type: "index"; what: Indexed };
+  /** `atOnce`: whoever did it looks for it in a list next. */
+  | { type: "index"; what: Indexed; atOnce?: true };
 
 /** `before` and `after` are the view without and with the event. */
 export function react(before: SessionView, event: SessionEvent, after: SessionView): Effect[] {
   switch (event.type) {
     case "session.created":
     case "session.updated":
-      return [index({ kind: "session" })];
+      return [{ ...index({ kind: "session" }), atOnce: true }];
     case "session.deleted":
-      return [index({ kind: "session" }), { type: "forget_archive" }, ...endWorker(after)];
+      return [{ ...index({ kind: "session" }), atOnce: true }, { type: "forget_archive" }, ...endWorker(after)];
     case "session.prompted": {
       const runId = event.runId ?? "";
       return [
@@ -83,7 +84,7 @@ export function react(before: SessionView, event: SessionEvent, after: SessionVi
   }
 }
 
-const index = (what: Indexed): Effect => ({ type: "index", what });
+const index = (what: Indexed): Extract<Effect, { type: "index" }> => ({ type: "index", what });
 const indexRun = (id: string): Effect[] => [index({ kind: "run", id }), index({ kind: "session" })];
 const clear = (...names: string[]): Effect[] => names.map((name) => ({ type: "clear_deadline", name }));
 
@@ -195,7 +196,7 @@ function deadLetter(view: SessionView, run: RunView, { data, at }: Of<"run.finis
 function reactToAnswer(before: SessionView, event: Of<"human_loop.resolved">): Effect[] {
   const { requestId, scope, answers, reason } = event.data;
   const timed = before.pending.some((each) => each.requestId === requestId && each.expiresAt !== undefined);
-  const indexed = [index({ kind: "answer", event }), index({ kind: "session" })];
+  const indexed: Effect[] = [index({ kind: "answer", event }), index({ kind: "session" })];
   if (timed) indexed.push(...clear(deadlineName.expire(requestId)));
   // Expired here: to the provider that is a refusal. Without a reason it was the runner, whose run has ended.
   const decision = event.data.decision === "expired" && reason !== undefined ? "deny" : event.data.decision;

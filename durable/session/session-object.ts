@@ -2,7 +2,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Actor, HumanLoopReply, SessionEvent } from "#protocol/events.ts";
 import { newId } from "#protocol/ids.ts";
-import { TIMES } from "#protocol/limits.ts";
 import type {
   CommandContext,
   CommitSnapshot,
@@ -25,12 +24,12 @@ import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } f
 import { guardSocket } from "../shell/socket-guard.ts";
 import type { SessionCommand, SyncDecision } from "./commands.ts";
 import { storeRefusal } from "./decide-sync.ts";
-import { hostNeeds } from "./host-inbox.ts";
+import { hostNeeds, openHost } from "./host-inbox.ts";
 import { prompt as queuePrompt } from "./prompting.ts";
 import { closeReadersOf, openStream, openViewer, type ViewerSocket } from "./reader-doors.ts";
 import { reconcileSession } from "./reconcile.ts";
 import { leaseRefusal, stopState } from "./run-steps.ts";
-import { HOST_TAG, Session } from "./session.ts";
+import { Session } from "./session.ts";
 import { ViewerInbox } from "./viewer-inbox.ts";
 
 type Attachment = ViewerSocket | HostSocketPhase;
@@ -141,15 +140,9 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     const missing = this.#present();
     if (missing) return Response.json(missing, { status: 404 });
     if (url.pathname === "/events") return openStream(this.#session, request);
+    if (url.pathname === "/host") return await openHost(this.#session, this.ctx, this.#hostNeeds, request);
     const { 0: client, 1: server } = new WebSocketPair();
-    if (url.pathname === "/viewer") {
-      await openViewer(this.#session, this.ctx, server, request);
-    } else {
-      const now = Date.now();
-      this.ctx.acceptWebSocket(server, [HOST_TAG]);
-      server.serializeAttachment({ kind: "host", phase: "new", since: now } satisfies HostSocketPhase);
-      this.#session.expectAuth(now + TIMES.authDeadlineMs);
-    }
+    await openViewer(this.#session, this.ctx, server, request);
     return new Response(null, { status: 101, webSocket: client });
   }
 

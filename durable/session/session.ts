@@ -34,6 +34,12 @@ export const HOST_TAG = "host";
 /** The name under which sockets that have not authenticated are looked at again. */
 const AUTH_DEADLINE = "auth";
 
+/**
+ * What the index has to learn waits so long for more of the same: a run's first steps follow each other closely, and what a
+ * run waits for goes first.
+ */
+const INDEX_GATHER_MS = 100;
+
 export class Session {
   readonly chores: Chores;
   readonly link: LinkStore;
@@ -56,6 +62,8 @@ export class Session {
     this.chores = new Chores(ctx.storage, {
       component: "session",
       deliver: (key, body) => this.#deliver(key, body),
+      // The fleet, the index, the store: one of them away is no reason for the others to wait.
+      laneOf: (key) => key.slice(0, key.indexOf("/")),
       deadline: (name, now) => this.#deadline(name, now),
     });
     this.#receipts = new Receipts(ctx.storage);
@@ -142,7 +150,7 @@ export class Session {
     if (effects.length === 0) return this.#log.append(events, asked.message);
     return this.#ctx.storage.transactionSync(() => {
       const text = this.#log.append(events, asked.message);
-      for (const effect of effects) this.#perform(effect, view, asked.now);
+      for (const effect of effects) this.#perform(effect, view, { now: asked.now, gatherMs: INDEX_GATHER_MS });
       return text;
     });
   }
@@ -150,7 +158,7 @@ export class Session {
   /** Carries out effects that should have been carried out before; each of them is harmless twice. */
   again(effects: readonly Effect[], now: number): void {
     this.#ctx.storage.transactionSync(() => {
-      for (const effect of effects) this.#perform(effect, this.#view, now);
+      for (const effect of effects) this.#perform(effect, this.#view, { now, gatherMs: 0 });
     });
     if (this.chores.unsettled) this.#ctx.waitUntil(this.chores.settle());
   }
@@ -201,12 +209,12 @@ export class Session {
       .filter((ws) => ws.readyState === WebSocket.READY_STATE_OPEN && ws.deserializeAttachment()?.phase === phase);
   }
 
-  #perform(effect: Effect, view: SessionView, now: number): void {
+  #perform(effect: Effect, view: SessionView, time: { now: number; gatherMs: number }): void {
     carryOut(effect, {
       link: this.link,
       deadlines: this.chores.deadlines,
       outbox: this.chores.outbox,
-      now,
+      ...time,
       sendToHost: (frame) => {
         for (const ws of this.hostSockets("live")) ws.send(frame);
       },

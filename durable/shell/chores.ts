@@ -3,13 +3,19 @@
  * both, and a chore that fails never starves the others.
  */
 import { Deadlines } from "./deadlines.ts";
+import { Deliveries } from "./deliveries.ts";
 import { errorText, log } from "./log.ts";
 import { Outbox } from "./outbox.ts";
+
+/** What is being delivered is looked at again after this time, in case the instance that was at it is gone. */
+const PATIENCE_MS = 1_000;
 
 export type ChoreNeeds = {
   component: string;
   /** Delivers one outbox entry. @throws to have it tried again */
   deliver(key: string, body: unknown): Promise<void>;
+  /** Entries with the same answer are delivered one after the other, in order. */
+  laneOf(key: string): string;
   /** A deadline has passed; it was cleared before. */
   deadline(name: string, now: number): void;
 };
@@ -18,14 +24,22 @@ export class Chores {
   readonly deadlines: Deadlines;
   readonly outbox: Outbox;
   readonly #needs: ChoreNeeds;
-  #draining: Promise<void> | undefined;
+  readonly #deliveries: Deliveries;
   /** What had been set and put when it was last settled; nothing yet in this instance. */
   #settled = -1;
+  /** What earlier instances left is taken up once; later on the alarm says when something old is due. */
+  #begun = false;
 
   constructor(storage: DurableObjectStorage, needs: ChoreNeeds) {
     this.deadlines = new Deadlines(storage);
     this.outbox = new Outbox(storage);
     this.#needs = needs;
+    this.#deliveries = new Deliveries(this.outbox, {
+      deliver: (key, body) => needs.deliver(key, body),
+      laneOf: (key) => needs.laneOf(key),
+      failed: (key, error) =>
+        log("warn", needs.component, "a delivery failed and will be repeated", { key, error: errorText(error) }),
+    });
   }
 
   /**
@@ -36,16 +50,16 @@ export class Chores {
     return this.#settled < this.#changes;
   }
 
-  /** Delivers what is owed and sees to it that the alarm rings for the rest. Call after every turn that left it unsettled. */
+  /**
+   * Delivers what is owed and sees to it that the alarm rings for the rest. Call after every turn that left it unsettled.
+   * Resolves when nothing is under way.
+   */
   async settle(): Promise<void> {
     const seen = this.#changes;
     // Armed before the deliveries: whatever happens to this instance meanwhile, the alarm comes back to them.
-    await this.deadlines.arm(this.outbox.nextAt());
-    this.#draining ??= this.#drain().finally(() => {
-      this.#draining = undefined;
-    });
-    await this.#draining;
-    await this.deadlines.arm(this.outbox.nextAt());
+    await this.#arm();
+    await this.#deliver(this.#begun ? this.outbox.takeFresh() : this.outbox.due(Date.now()));
+    await this.#arm();
     this.#settled = Math.max(this.#settled, seen);
   }
 
@@ -55,7 +69,7 @@ export class Chores {
    * @returns what was wrong, or undefined
    */
   async rearm(now: number): Promise<"alarm_lost" | "alarm_overdue" | undefined> {
-    const state = await this.deadlines.alarmState(now, this.outbox.nextAt());
+    const state = await this.deadlines.alarmState(now, this.outbox.nextAt(now, 0));
     if (state === "fine") return undefined;
     await this.alarm(now);
     return state;
@@ -76,15 +90,17 @@ export class Chores {
         log("error", this.#needs.component, "a deadline failed", { name, error: errorText(error) });
       }
     }
+    // Not armed before: an alarm whose handler did not come to its end rings again by itself.
+    await this.#deliver(this.outbox.due(now));
     await this.settle();
   }
 
-  async #drain(): Promise<void> {
-    await this.outbox.drain(
-      () => Date.now(),
-      (key, body) => this.#needs.deliver(key, body),
-      (key, error) =>
-        log("warn", this.#needs.component, "a delivery failed and will be repeated", { key, error: errorText(error) }),
-    );
+  async #deliver(keys: readonly string[]): Promise<void> {
+    this.#begun = true;
+    await this.#deliveries.carry(keys);
+  }
+
+  async #arm(): Promise<void> {
+    await this.deadlines.arm(this.outbox.nextAt(Date.now(), PATIENCE_MS));
   }
 }

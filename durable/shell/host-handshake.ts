@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { CLOSE_CODES, type CloseName, ProtocolViolation } from "#protocol/close-codes.ts";
 import { parseFrame } from "#protocol/frame.ts";
-import { ackSchema, authSchema, resumeSchema } from "#protocol/messages.ts";
+import { AUTH_HEADER, ackSchema, authSchema, dialSchema, resumeSchema } from "#protocol/messages.ts";
 import { commonVersion, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "#protocol/version.ts";
 import type { LinkStore, Taken } from "./link-store.ts";
 
@@ -107,16 +107,61 @@ async function welcome(
   const admission = await needs.admit(auth, expects);
   if (!admission.ok) throw new ProtocolViolation(admission.close, admission.message);
   // While others were asked, the peer may have gone.
-  if (ws.readyState !== WebSocket.READY_STATE_OPEN) return;
-  const { peer, hostId, epoch } = admission;
+  if (ws.readyState === WebSocket.READY_STATE_OPEN) greet(ws, { ...admission, protocol, since }, needs);
+}
+
+/** A host that may come in, and when it dialled. */
+type Admitted = Extract<Admission, { ok: true }> & { protocol: number; since: number };
+
+/** What a dial said, that may come in as if it had said so in frames. */
+export type Introduced = Admitted & { received: number };
+
+/**
+ * Looks at what the dial itself carried of the handshake. Undefined when that was nothing, or not enough to come in: then the
+ * frames have to come, and whatever is wrong is said there.
+ * @param since when it dialled
+ */
+export async function introduced(
+  headers: Headers,
+  since: number,
+  needs: Pick<HostInboxNeeds, "admit">,
+  expects?: string,
+): Promise<Introduced | undefined> {
+  const text = headers.get(AUTH_HEADER);
+  const said = text?.startsWith("{") ? dialSchema.safeParse(readJson(text)) : undefined;
+  if (!said?.success) return undefined;
+  const { received, ...auth } = said.data;
+  const protocol = commonVersion(auth.protocol, auth.oldest);
+  if (protocol === undefined) return undefined;
+  const admission = await needs.admit(auth, expects);
+  return admission.ok ? { ...admission, protocol, since, received } : undefined;
+}
+
+/** Lets in a host whose dial said everything: its socket is live at once. @throws ProtocolViolation as the frames would */
+export function comeIn(ws: WebSocket, host: Introduced, needs: HostInboxNeeds): void {
+  resume(ws, host.received, greet(ws, host, needs), needs);
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function greet(ws: WebSocket, { protocol, since, peer, hostId, epoch }: Admitted, needs: HostInboxNeeds): LiveSocket {
   for (const other of needs.others(ws, peer)) {
     // An auth that was long on its way: the host has dialled again since, and listens there.
     if ((other.deserializeAttachment() as HostSocketPhase).since > since)
       throw new ProtocolViolation("replaced", "a newer connection of this host is here already");
     closeSocket(other, "replaced", "a newer connection of this host took over");
   }
-  ws.serializeAttachment({ kind: "host", phase: "welcomed", since, peer, hostId, epoch } satisfies HostSocketPhase);
+  const state: LiveSocket = { kind: "host", phase: "welcomed", since, peer, hostId, epoch };
+  ws.serializeAttachment(state);
   send(ws, { type: "welcome", protocol, now: needs.now() });
+  return state;
 }
 
 function resume(ws: WebSocket, received: number, state: LiveSocket, needs: HostInboxNeeds): void {

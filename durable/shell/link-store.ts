@@ -14,8 +14,11 @@ export type LinkPosition = {
 };
 /** Whether the number of a message that was taken is stored with what the message brought, or still has to be. */
 export type Taken = "stored" | "not-stored";
-/** `acknowledged`: ours up to this number are with the peer. */
-type Known = LinkPosition & { acknowledged: number };
+/**
+ * `acknowledged`: ours up to this number are with the peer. Those up to `dropped` are out of the table, too; the rest goes with
+ * the next write: an acknowledgement alone is no reason to write, and one that is forgotten with the instance comes again.
+ */
+type Known = LinkPosition & { acknowledged: number; dropped: number };
 
 export class LinkStore {
   readonly #sql: SqlStorage;
@@ -56,6 +59,7 @@ export class LinkStore {
 
   /** Stores a message for the peer and answers the frame to send. */
   enqueue(peer: string, message: unknown): string {
+    this.#drop(peer);
     this.#known.delete(peer);
     const { epoch, taken, sent } = this.#read(peer);
     const n = sent + 1;
@@ -72,7 +76,10 @@ export class LinkStore {
 
   /** Message `n` of the peer was taken: it counts from now on. */
   took(peer: string, n: number, taken: Taken): void {
-    if (taken === "not-stored") this.#save(peer, { ...this.#knownOf(peer), taken: n });
+    if (taken === "not-stored") {
+      this.#save(peer, { ...this.#knownOf(peer), taken: n });
+      this.#drop(peer);
+    }
     const known = this.#known.get(peer);
     if (known) known.taken = n;
   }
@@ -81,10 +88,7 @@ export class LinkStore {
   acknowledged(peer: string, ack: number): boolean {
     const known = this.#knownOf(peer);
     if (!plausibleAck(known.sent, ack)) return false;
-    if (ack > known.acknowledged) {
-      this.#sql.exec("DELETE FROM outgoing WHERE peer = ? AND n <= ?", peer, ack);
-      known.acknowledged = ack;
-    }
+    known.acknowledged = Math.max(ack, known.acknowledged);
     return true;
   }
 
@@ -96,7 +100,12 @@ export class LinkStore {
   resumed(peer: string, received: number): boolean {
     const { epoch, taken, sent, acknowledged } = this.#knownOf(peer);
     if (!plausibleAck(sent, received)) return false;
-    if (received >= acknowledged) return this.acknowledged(peer, received);
+    if (received >= acknowledged) {
+      this.acknowledged(peer, received);
+      this.#drop(peer);
+      return true;
+    }
+    this.#drop(peer);
     this.#known.delete(peer);
     this.#sql.exec("UPDATE outgoing SET n = n - ? WHERE peer = ?", acknowledged - received, peer);
     this.#save(peer, { epoch, taken, sent: sent - (acknowledged - received) });
@@ -119,10 +128,18 @@ export class LinkStore {
       const { first } = this.#sql
         .exec<{ first: number | null }>("SELECT min(n) AS first FROM outgoing WHERE peer = ?", peer)
         .one();
-      known = { ...position, acknowledged: first === null ? position.sent : first - 1 };
+      const acknowledged = first === null ? position.sent : first - 1;
+      known = { ...position, acknowledged, dropped: acknowledged };
       this.#known.set(peer, known);
     }
     return known;
+  }
+
+  #drop(peer: string): void {
+    const known = this.#known.get(peer);
+    if (!known || known.dropped >= known.acknowledged) return;
+    this.#sql.exec("DELETE FROM outgoing WHERE peer = ? AND n <= ?", peer, known.acknowledged);
+    known.dropped = known.acknowledged;
   }
 
   #read(peer: string): LinkPosition {

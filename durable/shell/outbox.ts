@@ -1,15 +1,19 @@
 /**
  * What an object owes to others (another object, D1): kept in a table until it was delivered, at least once. A later
- * entry under the same key replaces an earlier one that has not gone out yet.
+ * entry under the same key replaces an earlier one that has not gone out yet. Who delivers when, is deliveries.ts.
  */
 import { upgrade } from "./schema.ts";
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
 
+export type Owed = { body: unknown; attempts: number; version: number };
+
 export class Outbox {
   readonly #sql: SqlStorage;
   #changes = 0;
+  /** What was put since somebody last asked; nothing that an earlier instance left. */
+  #fresh = new Set<string>();
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
@@ -23,14 +27,16 @@ export class Outbox {
     return this.#changes;
   }
 
-  put(key: string, body: unknown, now: number): void {
+  /** @param at when it is due, in milliseconds since 1970. An entry that is there already keeps its time if that is sooner */
+  put(key: string, body: unknown, at: number): void {
     this.#changes++;
+    this.#fresh.add(key);
     this.#sql.exec(
       `INSERT INTO outbox (key, body, attempts, at, version) VALUES (?, ?, 0, ?, 1)
-       ON CONFLICT (key) DO UPDATE SET body = excluded.body, attempts = 0, at = excluded.at, version = outbox.version + 1`,
+       ON CONFLICT (key) DO UPDATE SET body = excluded.body, attempts = 0, at = min(outbox.at, excluded.at), version = outbox.version + 1`,
       key,
       JSON.stringify(body),
-      now,
+      at,
     );
   }
 
@@ -43,40 +49,62 @@ export class Outbox {
     return this.#sql.exec("SELECT 1 FROM outbox WHERE key = ?", key).toArray().length > 0;
   }
 
-  /** When the next delivery is due; undefined when nothing is owed. */
-  nextAt(): number | undefined {
-    return this.#sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM outbox").one().at ?? undefined;
+  /**
+   * When somebody has to look at this table again; undefined when nothing is owed.
+   * @param patienceMs how long what is due may take that is being delivered right now
+   */
+  nextAt(now: number, patienceMs: number): number | undefined {
+    const { at } = this.#sql
+      .exec<{ at: number | null }>(
+        "SELECT min(CASE WHEN at <= ? THEN ? ELSE at END) AS at FROM outbox",
+        now,
+        now + patienceMs,
+      )
+      .one();
+    return at ?? undefined;
   }
 
-  /**
-   * Delivers what is due, one entry after the other. One that fails is tried again later, with back-off, and does not
-   * hold up the others. An entry that was replaced while it was under way stays.
-   */
-  async drain(
-    now: () => number,
-    deliver: (key: string, body: unknown) => Promise<void>,
-    failed: (key: string, error: unknown) => void,
-  ): Promise<void> {
-    const due = this.#sql
-      .exec<{ key: string; body: string; attempts: number; version: number }>(
-        "SELECT key, body, attempts, version FROM outbox WHERE at <= ? ORDER BY at",
-        now(),
+  /** The keys that were put since the last call. Each may not be due yet, or gone again with its transaction. */
+  takeFresh(): string[] {
+    const fresh = [...this.#fresh];
+    this.#fresh.clear();
+    return fresh;
+  }
+
+  /** Everything that is due, in the order in which it became so. */
+  due(now: number): string[] {
+    return this.#sql
+      .exec<{ key: string }>("SELECT key FROM outbox WHERE at <= ? ORDER BY at, key", now)
+      .toArray()
+      .map(({ key }) => key);
+  }
+
+  /** The entry, when it is due. */
+  read(key: string, now: number): Owed | undefined {
+    const [row] = this.#sql
+      .exec<{ body: string; attempts: number; version: number }>(
+        "SELECT body, attempts, version FROM outbox WHERE key = ? AND at <= ?",
+        key,
+        now,
       )
       .toArray();
-    for (const { key, body, attempts, version } of due) {
-      try {
-        await deliver(key, JSON.parse(body));
-        this.#sql.exec("DELETE FROM outbox WHERE key = ? AND version = ?", key, version);
-      } catch (error) {
-        failed(key, error);
-        const retryAt = now() + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempts);
-        this.#sql.exec(
-          "UPDATE outbox SET attempts = attempts + 1, at = ? WHERE key = ? AND version = ?",
-          retryAt,
-          key,
-          version,
-        );
-      }
-    }
+    return row && { ...row, body: JSON.parse(row.body) };
+  }
+
+  /** It has arrived. One that was replaced meanwhile stays, and is due: answers false. */
+  delivered(key: string, { version }: Owed, now: number): boolean {
+    this.#sql.exec("DELETE FROM outbox WHERE key = ? AND version = ?", key, version);
+    return this.read(key, now) === undefined;
+  }
+
+  /** It has not arrived, and is tried again with back-off. */
+  failed(key: string, { attempts, version }: Owed, now: number): void {
+    this.#changes++;
+    this.#sql.exec(
+      "UPDATE outbox SET attempts = attempts + 1, at = ? WHERE key = ? AND version = ?",
+      now + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempts),
+      key,
+      version,
+    );
   }
 }

@@ -5,6 +5,7 @@
 import { type ClientOptions, WebSocket } from "ws";
 import { CLOSE_CODES, type CloseName, ProtocolViolation } from "#protocol/close-codes.ts";
 import { LIMITS, TIMES } from "#protocol/limits.ts";
+import { AUTH_HEADER, AUTH_TAKEN } from "#protocol/messages.ts";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logs.ts";
 import { type Arrived, arrivedFrame } from "./frames.ts";
@@ -18,9 +19,12 @@ const CLOSE_TIMEOUT_MS = 500;
 
 export type ConnectionNeeds = {
   url: string;
+  /** What the dial itself says of the handshake, as JSON. */
+  introduction: string;
   clock: Clock;
   logger: Logger;
-  opened(): void;
+  /** @param introduced the server took what the dial said, and goes on from there */
+  opened(introduced: boolean): void;
   /** A frame of the protocol. A ProtocolViolation closes with its own code, any other throw with `internal`. */
   arrived(frame: Arrived): void;
   /** Called once, unless [Connection.letGo] came first. */
@@ -36,10 +40,11 @@ export class Connection {
 
   /** Dials. @throws SyntaxError when the address is none */
   constructor(needs: ConnectionNeeds) {
-    const { url, clock, logger } = needs;
+    const { url, introduction, clock, logger } = needs;
     this.#needs = needs;
     // The types of ws do not know closeTimeout yet.
     const options: ClientOptions & { closeTimeout: number } = {
+      headers: { [AUTH_HEADER]: introduction },
       perMessageDeflate: false,
       maxPayload: LIMITS.frameBytes,
       handshakeTimeout: TIMES.authDeadlineMs,
@@ -51,8 +56,12 @@ export class Connection {
       logger.warn("the handshake took too long");
       socket.terminate();
     });
+    let introduced = false;
+    socket.on("upgrade", ({ headers }) => {
+      introduced = headers[AUTH_HEADER] === AUTH_TAKEN;
+    });
     socket.on("open", () => {
-      if (!this.#letGo) this.#opened();
+      if (!this.#letGo) this.#opened(introduced);
     });
     socket.on("message", (data: Buffer, isBinary: boolean) => {
       if (!this.#letGo) this.#arrived(data, isBinary);
@@ -96,7 +105,7 @@ export class Connection {
     this.#socket.close(CLOSE_CODES.normal.code);
   }
 
-  #opened(): void {
+  #opened(introduced: boolean): void {
     const { clock, logger } = this.#needs;
     this.#liveness = watchLiveness(
       clock,
@@ -106,7 +115,7 @@ export class Connection {
         this.#socket.terminate();
       },
     );
-    this.#needs.opened();
+    this.#needs.opened(introduced);
   }
 
   #arrived(data: Buffer, isBinary: boolean): void {

@@ -1,8 +1,8 @@
 /**
  * One numbered, acknowledged link of this host, over however many connections it takes (PROTOCOL [P-3] to [P-20]).
  *
- *   dialling ─open─► greeting ─welcome─► resuming ─resumed─► live
- *       ▲              (auth sent)        (resume sent)        │
+ *   dialling ─open─► greeting ─welcome─► resuming ─resumed─► live      auth and resume go with the dial [P-40], or as
+ *       ▲              (auth said)        (resume said)        │       frames when the server has not taken them there
  *       └──── waiting (jittered back-off) ◄──── any close ─────┘      a close that says "do not retry" ends the link
  *
  * connection.ts has the socket, exchange.ts the numbered messages; here stands which of them may happen when. Two orders
@@ -62,6 +62,7 @@ export class LinkRefused extends Error {
 }
 
 const SPOKEN = { protocol: PROTOCOL_VERSION, oldest: OLDEST_PROTOCOL_VERSION };
+const auth = ({ token, epoch }: Target) => ({ type: "auth" as const, token, ...SPOKEN, epoch });
 const RETRY = { baseMs: 250, maxMs: 15_000 } as const;
 /** A connection has to last this long before the next failure counts as the first one again. */
 const STEADY_MS = 5_000;
@@ -76,6 +77,8 @@ export class Link<Out extends { type: string }> {
   #connection: Connection | undefined;
   #cancelRetry: (() => void) | undefined;
   #lastClose: CloseName | "unknown" | undefined;
+  /** The server knows already what `auth` and `resume` would say. */
+  #introduced = false;
   #liveSince = 0;
   #serverNow = 0;
 
@@ -153,9 +156,10 @@ export class Link<Out extends { type: string }> {
     try {
       this.#connection = new Connection({
         url: target.url,
+        introduction: JSON.stringify({ ...auth(target), received: this.#needs.outbox.position().taken }),
         clock,
         logger,
-        opened: () => this.#greet(target),
+        opened: (introduced) => this.#greet(target, introduced),
         arrived: (frame) => this.#arrived(frame),
         closed: (code, reason) => this.#closed(code, reason),
       });
@@ -166,9 +170,10 @@ export class Link<Out extends { type: string }> {
     }
   }
 
-  #greet({ token, epoch }: Target): void {
+  #greet(target: Target, introduced: boolean): void {
     this.#state = "greeting";
-    this.#connection?.write(JSON.stringify({ type: "auth", token, ...SPOKEN, epoch }));
+    this.#introduced = introduced;
+    if (!introduced) this.#connection?.write(JSON.stringify(auth(target)));
   }
 
   #arrived(frame: Arrived): void {
@@ -201,6 +206,7 @@ export class Link<Out extends { type: string }> {
     if (!speaks(protocol)) throw new ProtocolViolation("version", `the server speaks protocol ${protocol}`);
     this.#serverNow = now;
     this.#state = "resuming";
+    if (this.#introduced) return;
     this.#connection?.write(JSON.stringify({ type: "resume", received: this.#needs.outbox.position().taken }));
   }
 

@@ -159,9 +159,7 @@ export class Mouth {
 export async function accepted({ host, assignment }: Offer): Promise<Mouth> {
   const { sessionId, epoch } = assignment;
   host.control.send({ type: "assign.accept", sessionId, epoch });
-  const link = await host.dial(assignment);
-  await link.handshake(host.token, { epoch });
-  return new Mouth(host, assignment, link);
+  return new Mouth(host, assignment, await host.dialIn(assignment));
 }
 
 /** The host comes back as after a crash, without the leases it had: they are lost at once, and not after their time. */

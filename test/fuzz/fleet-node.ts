@@ -5,7 +5,7 @@ import { type Care, careOf } from "../../durable/fleet/care.ts";
 import { ControlSockets, controlNeeds } from "../../durable/fleet/control-inbox.ts";
 import { Fleet } from "../../durable/fleet/fleet.ts";
 import { FleetStore } from "../../durable/fleet/fleet-store.ts";
-import { tellSessions } from "../../durable/fleet/session-calls.ts";
+import { laneOfNews, tellSessions } from "../../durable/fleet/session-calls.ts";
 import { Chores } from "../../durable/shell/chores.ts";
 import { answerClose, type HostSocketPhase, onHostFrame } from "../../durable/shell/host-handshake.ts";
 import { LinkStore } from "../../durable/shell/link-store.ts";
@@ -33,6 +33,7 @@ export class FleetNode extends ObjectNode<Instance> {
     const chores: Chores = new Chores(storage, {
       component: "fleet",
       deliver: (key, body) => tellSessions(key, body, fleet, (id) => this.world.session(id).stub(life) as SessionRpc),
+      laneOf: laneOfNews,
       deadline: (name, now) => (name === "auth" ? sockets.closeSilent(now) : fleet.deadline(name)),
     });
     const fleet: Fleet = new Fleet({

@@ -5,7 +5,14 @@
 import { generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import { type ClientOptions, WebSocket } from "ws";
 import { TIMES } from "#protocol/limits.ts";
-import type { Assignment, FromHostControl, FromHostData, HostFacts } from "#protocol/messages.ts";
+import {
+  type Assignment,
+  AUTH_HEADER,
+  AUTH_TAKEN,
+  type FromHostControl,
+  type FromHostData,
+  type HostFacts,
+} from "#protocol/messages.ts";
 import { PROTOCOL_VERSION } from "#protocol/version.ts";
 
 /** No test waits longer for something that has to come; reaching it is a failure, never a way to pass. */
@@ -25,11 +32,16 @@ export class ScriptedLink {
   #opened: Promise<void>;
   sent = 0;
   taken = 0;
+  /** The server took the handshake from the dial. */
+  introduced = false;
 
   constructor(url: string, headers: Record<string, string> = {}) {
     // The types of ws do not know closeTimeout yet.
-    const options: ClientOptions & { closeTimeout: number } = { headers, closeTimeout: 500 };
+    const options: ClientOptions & { closeTimeout: number } = { headers, closeTimeout: 500, perMessageDeflate: false };
     this.socket = new WebSocket(url, options);
+    this.socket.once("upgrade", (response) => {
+      this.introduced = response.headers[AUTH_HEADER] === AUTH_TAKEN;
+    });
     this.#opened = new Promise((resolve, reject) => {
       this.socket.once("open", resolve);
       this.socket.once("error", reject);
@@ -64,10 +76,10 @@ export class ScriptedLink {
 
   /** auth → welcome → resume → resumed. Answers how far the server has taken this host's messages. */
   async handshake(token: string, options: { epoch?: number; received?: number } = {}): Promise<number> {
-    this.frame({ type: "auth", token, protocol: PROTOCOL_VERSION, ...(options.epoch ? { epoch: options.epoch } : {}) });
+    if (!this.introduced) this.frame(authOf(token, options.epoch));
     await this.next((frame) => frame.type === "welcome");
     this.taken = options.received ?? 0;
-    this.frame({ type: "resume", received: this.taken });
+    if (!this.introduced) this.frame({ type: "resume", received: this.taken });
     const resumed = await this.next((frame) => frame.type === "resumed");
     this.sent = resumed.received as number;
     return this.sent;
@@ -197,7 +209,20 @@ export class ScriptedHost {
 
   /** The data link's socket, before any frame. */
   async dial(assignment: Assignment): Promise<ScriptedLink> {
-    return await new ScriptedLink(new URL(assignment.dataUrl, this.origin.replace(/^http/, "ws")).href).open();
+    return await new ScriptedLink(this.#dataUrl(assignment)).open();
+  }
+
+  /** The data link, live; the dial itself says what the handshake would. */
+  async dialIn(assignment: Assignment, received = 0): Promise<ScriptedLink> {
+    const { epoch } = assignment;
+    const introduction = JSON.stringify({ ...authOf(this.token, epoch), received });
+    const link = await new ScriptedLink(this.#dataUrl(assignment), { [AUTH_HEADER]: introduction }).open();
+    await link.handshake(this.token, { epoch, received });
+    return link;
+  }
+
+  #dataUrl({ dataUrl }: Assignment): string {
+    return new URL(dataUrl, this.origin.replace(/^http/, "ws")).href;
   }
 
   assertion(change: Record<string, unknown> = {}): string {
@@ -228,6 +253,13 @@ export class ScriptedHost {
     return answer;
   }
 }
+
+const authOf = (token: string, epoch?: number) => ({
+  type: "auth",
+  token,
+  protocol: PROTOCOL_VERSION,
+  ...(epoch ? { epoch } : {}),
+});
 
 /** Fails loudly instead of hanging. */
 export async function within<T>(promise: Promise<T>, what: () => string, patienceMs = PATIENCE_MS): Promise<T> {

@@ -40,6 +40,7 @@ async function leased() {
   await page.ask({ type: "prompt", prompt: { text: "work" } });
   const { assignment, data } = await host.takeAssignment();
   const { run } = await data.message<{ type: string; run: RunStart }>("run.start");
+  await page.until("the lease", (view) => view.runs[0]?.state === "assigned");
   return { sessionId, page, assignment, data, runId: run.runId };
 }
 
@@ -226,5 +227,40 @@ describe("the data link", () => {
     await again.handshake(host.token, { epoch: assignment.epoch, received: 1 });
     await page.when((each) => each.hostConnected);
     expect(page.view.epoch).toBe(assignment.epoch);
+  });
+});
+
+describe("a dial that introduces itself", () => {
+  test("[P-40] it is in at once, has what waits for it, and its words count", async () => {
+    const { assignment, data, page, runId } = await leased();
+    await data.acknowledged(data.send({ type: "run.accepted", runId }));
+    data.socket.terminate();
+    await page.ask({ type: "stop", runId });
+    const back = await host.dialIn(assignment, data.taken);
+    expect(back.introduced).toBe(true);
+    await back.message("run.stop");
+    expect(back.frames.slice(0, 2).map(({ type }) => type)).toEqual(["welcome", "resumed"]);
+    back.send({ type: "run.events", runId, events: [{ type: "run.finished", data: { outcome: "cancelled" } }] });
+    await page.until("the end", (view) => view.runs[0]?.state === "finished");
+  });
+
+  test("[P-40] [P-5] [P-10] [P-3] with what would be refused it is let dial, and has to say it in frames", async () => {
+    const { assignment } = await leased();
+    const url = new URL(assignment.dataUrl, plane.url.replace(/^http/, "ws")).href;
+    const said = { ...auth(host.token), epoch: assignment.epoch, received: 0 };
+    for (const header of [
+      "{",
+      "{}",
+      JSON.stringify({ ...said, token: "x" }),
+      JSON.stringify({ ...said, protocol: 0 }),
+      JSON.stringify({ ...said, epoch: assignment.epoch + 1 }),
+    ]) {
+      const link = await new ScriptedLink(url, { "gantry-auth": header }).open();
+      expect(link.introduced).toBe(false);
+      link.send({ type: "run.started", runId: "run_x" });
+      expect(await link.closed).toMatchObject({ code: 4400 });
+    }
+    const ahead = await new ScriptedLink(url, { "gantry-auth": JSON.stringify({ ...said, received: 99 }) }).open();
+    expect(await ahead.closed).toMatchObject({ code: 4400 });
   });
 });

@@ -85,6 +85,9 @@ beforeAll(async () => {
     host.control.send({ type: "facts", facts: { ...host.facts(), slots: 4 }, leases: await leases() }),
   );
   for (const name of ["notQueued", "noDeadline"]) await enqueue(blocked[name] ?? "");
+  // The index learns of a session a moment after it was made.
+  for (let known = 0; known < Object.keys(session).length; )
+    known = Number((await plane.query("SELECT count(*) AS n FROM sessions"))[0]?.n);
   await plane.dispose();
 
   const state = new ObjectState(stateDir);
