@@ -182,7 +182,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     engine: (vmMode: VmMode) => engines.find((engine) => engine.vmMode === vmMode),
     image: () => image.forWorker(),
     toolkitDir: toolkit.dir,
-    openEgress: dependencies.openEgress ?? ((lease) => keys.openEgress(lease)),
+    openEgress: dependencies.openEgress ?? ((lease, provider) => keys.openEgress(lease, provider)),
     workspaceTurns: new Turns(),
     warmBases: hostBases(paths, settings, logger),
     syncWorkspace,

@@ -1,6 +1,6 @@
 /** What every part of the daemon may ask for; built once, in main.ts. */
 import type { Assignment } from "#protocol/messages.ts";
-import type { VmMode } from "#protocol/vocabulary.ts";
+import type { Provider, VmMode } from "#protocol/vocabulary.ts";
 import type { Clock } from "./clock.ts";
 import type { HostIdentity, Settings, StatePaths } from "./config.ts";
 import type { WorkerEngine } from "./container/port.ts";
@@ -33,7 +33,11 @@ export type HostNeeds = {
   image(): Promise<string>;
   /** The folder that is mounted at /opt/gantry; prepared before the first worker starts. */
   toolkitDir(): Promise<string>;
-  openEgress(lease: Pick<Assignment, "sessionId" | "epoch" | "traceId">): Promise<Egress | undefined>;
+  /** @param provider of the session's run, or of its last one: asked at each request */
+  openEgress(
+    lease: Pick<Assignment, "sessionId" | "epoch" | "traceId">,
+    provider: () => Provider | undefined,
+  ): Promise<Egress | undefined>;
   /** By session id: whoever syncs, restores or moves a workspace takes a turn. */
   workspaceTurns: Turns;
   /** Where new workspaces find trees that this host has made once; undefined where it cannot be. */

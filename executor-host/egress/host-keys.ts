@@ -9,6 +9,7 @@ import type { HostNeeds } from "../needs.ts";
 import { networkPolicyFrom } from "../network-policy.ts";
 import { type ControlCredentials, type ControlCredentialsNeeds, controlCredentials } from "./control-credentials.ts";
 import { type OwnKey, type UpstreamTable, upstreamsFrom, withKinds } from "./credentials.ts";
+import { fenced } from "./fence.ts";
 import type { NetworkPolicy } from "./policy.ts";
 import { startEgressProxy } from "./proxy.ts";
 import { SessionKeys } from "./session-keys.ts";
@@ -52,7 +53,8 @@ export class HostKeys {
     this.#kindsAskedAt = Number.NEGATIVE_INFINITY;
   }
 
-  async openEgress({ sessionId, epoch, traceId }: Parameters<HostNeeds["openEgress"]>[0]) {
+  async openEgress(...[lease, provider]: Parameters<HostNeeds["openEgress"]>) {
+    const { sessionId, epoch, traceId } = lease;
     if (this.#operatorPolicy?.mode === "none") return undefined;
     const { paths, env, clock, logger } = this.#needs;
     const dir = sessionPaths(paths, sessionId).egress;
@@ -70,7 +72,7 @@ export class HostKeys {
       egressDir: dir,
       owner: workerUser(),
       policy: () => keys.policy(),
-      upstreams: () => keys.upstreams(),
+      upstreams: () => fenced(keys.upstreams(), provider()),
       ready: () => keys.ready(),
       used: (id) => keys.used(id),
       log,

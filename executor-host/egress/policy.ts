@@ -80,7 +80,11 @@ export function decideHttp(
   }
   const [, provider = "", path = "", query = ""] = match;
   const upstream = upstreams.get(provider);
-  if (!upstream) return denied("unknown_provider", `There is no provider "${provider}" here.`);
+  if (!upstream)
+    return denied(
+      "unknown_provider",
+      `There is no provider "${provider}" for this run: a run reaches its own provider alone.`,
+    );
   if (!openPaths[upstream.vendor].some(([methods, paths]) => methods.test(method) && paths.test(path))) {
     return denied(
       "provider_path",

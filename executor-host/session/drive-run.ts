@@ -101,7 +101,13 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
   const manifest = mayHaveBegun(phase) ? undefined : run.manifest;
   if (!mayHaveBegun(phase)) await unlessStopped(() => needs.disk.room(unwanted), unwanted);
   const live = await unlessStopped(
-    () => needs.worker.ensure({ runId: nameAtRunner(run), snapshotId: run.snapshotId, manifest }),
+    () =>
+      needs.worker.ensure({
+        runId: nameAtRunner(run),
+        provider: run.provider,
+        snapshotId: run.snapshotId,
+        manifest,
+      }),
     unwanted,
   );
   needs.signal.throwIfAborted();

@@ -4,6 +4,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import type { Assignment, FromHostData, RunStart } from "#protocol/messages.ts";
+import type { Provider } from "#protocol/vocabulary.ts";
 import { sessionPaths } from "../config.ts";
 import { workerUser } from "../container/container-spec.ts";
 import type { Worker, WorkerEngine, WorkerExit } from "../container/port.ts";
@@ -20,7 +21,7 @@ import { removeSpool } from "./spool-tail.ts";
 export type LiveWorker = { worker: Worker; gone: AbortSignal };
 
 /** The run that a worker is wanted for, and what its workspace has to be. */
-export type WantedWorkspace = Pick<RunStart, "runId" | "manifest"> & { snapshotId: string | undefined };
+export type WantedWorkspace = Pick<RunStart, "runId" | "provider" | "manifest"> & { snapshotId: string | undefined };
 
 export type SessionWorkerNeeds = {
   host: HostNeeds;
@@ -40,6 +41,8 @@ export class SessionWorker {
   #live: LiveWorker | undefined;
   #starting: Promise<LiveWorker> | undefined;
   #egress: Egress | undefined;
+  /** Of the run that was last started here. */
+  #provider: Provider | undefined;
 
   constructor(needs: SessionWorkerNeeds) {
     this.#needs = needs;
@@ -70,6 +73,7 @@ export class SessionWorker {
    * @throws RunFailed, WorkerStartError, StoreError
    */
   async ensure(run: WantedWorkspace): Promise<LiveWorker> {
+    this.#provider = run.provider;
     if (this.#live) {
       // Not in turn: a sync that is under way may take long, and bears changes like any the worker makes.
       this.#layRuntime(run);
@@ -206,7 +210,7 @@ export class SessionWorker {
 
   async #openEgress(): Promise<Egress | undefined> {
     const { host, assignment } = this.#needs;
-    return await host.openEgress(assignment);
+    return await host.openEgress(assignment, () => this.#provider);
   }
 
   async #closeEgress(): Promise<void> {

@@ -3,7 +3,7 @@
  * data out by every way it knows. It knows what a key looks like (`WANTED`, regular expressions), not which key it is.
  * Prints one JSON line: what it looked at, what it found, and how each way out ended.
  *
- *   node hunt.mjs [--look-only | --memory-of PID,PID]      WANTED='["sk-…"]' HOSTILE=port
+ *   node hunt.mjs [--look-only | --beside-image | --memory-of PID,PID]      WANTED='["sk-…"]' HOSTILE=port
  */
 import { spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
@@ -213,7 +213,7 @@ let ends = {};
 if (process.argv.includes("--memory-of")) for (const pid of memoryOf.split(",")) memory(pid);
 else {
   processes();
-  files("/");
+  for (const folder of process.argv.includes("--beside-image") ? ["/run", "/tmp", "/workspace"] : ["/"]) files(folder);
   for (const path of ["/proc/self/mountinfo", "/proc/net/unix", "/proc/net/tcp", "/proc/1/status"])
     look("kernel tables", path, () => readFileSync(path));
   if (!process.argv.includes("--look-only")) ends = await waysOut();

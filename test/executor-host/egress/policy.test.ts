@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isPublicAddress } from "../../../executor-host/egress/addresses.ts";
 import { upstreamsFrom } from "../../../executor-host/egress/credentials.ts";
+import { fenced } from "../../../executor-host/egress/fence.ts";
 import { decideConnect, decideHttp, type NetworkPolicy, narrowed } from "../../../executor-host/egress/policy.ts";
 
 const upstreams = upstreamsFrom({
@@ -32,6 +33,25 @@ describe("the policy table", () => {
     expect(asked.kind).toBe(provider ? "forward" : "denied");
     expect(decideConnect(policy, "github.com:443").kind).toBe(listed ? "tunnel" : "denied");
     expect(decideConnect(policy, "elsewhere.example:443").kind).toBe(any ? "tunnel" : "denied");
+  });
+});
+
+describe("a run's own provider", () => {
+  test.each([
+    [undefined, []],
+    ["scripted", []],
+    ["claude-code", ["claude-code"]],
+    ["codex-app-server", ["codex-app-server"]],
+    ["opencode", ["opencode"]],
+    ["native", ["native", "anthropic", "openai"]],
+    ["acp", ["anthropic", "openai"]],
+  ] as const)("is all that it reaches: %s", (provider, names) => {
+    const table = fenced(upstreams, provider);
+    expect([...table.keys()].sort()).toEqual([...names].sort());
+    for (const name of upstreams.keys()) {
+      const { kind } = decideHttp(providers, table, "GET", `/provider/${name}/v1/models`);
+      expect(kind, name).toBe((names as readonly string[]).includes(name) ? "forward" : "denied");
+    }
   });
 });
 

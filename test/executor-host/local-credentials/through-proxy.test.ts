@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { CompactEncrypt, importJWK } from "jose";
 import { expect, onTestFinished, test } from "vitest";
 import { SEAL_ALGORITHMS } from "#protocol/credentials.ts";
+import type { Provider } from "#protocol/vocabulary.ts";
 import { systemClock } from "../../../executor-host/clock.ts";
 import { statePaths } from "../../../executor-host/config.ts";
 import { HostKeys } from "../../../executor-host/egress/host-keys.ts";
@@ -55,11 +56,17 @@ test("each request carries what the file says at that moment, the CLI's betas wi
     ...needs,
     ...{ clock: systemClock, logger: silentLogger, token: async () => "token", kindsChanged: () => {} },
   });
-  const egress = await keys.openEgress(lease);
+  let provider: Provider | undefined;
+  const egress = await keys.openEgress(lease, () => provider);
   if (!egress) throw new Error("there is a way out");
   onTestFinished(() => egress.close());
   const socket = join(egress.dir, "proxy.sock");
 
+  // Before the session's first run nobody spends it, and neither does a run of another provider.
+  expect(await ask(socket, { path })).toMatchObject({ status: 403 });
+  provider = "codex-app-server";
+  expect(await ask(socket, { path })).toMatchObject({ status: 403, text: expect.stringContaining("its own provider") });
+  provider = "claude-code";
   await ask(socket, { path, headers: { "anthropic-beta": "tools-1", authorization: "Bearer placeholder" } });
   signIn("oat-renewed-0123456789");
   await ask(socket, { path });

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { capabilitiesOf } from "#protocol/capabilities.ts";
+import { CAPABILITIES, type Capability, capabilitiesOf, capabilityRefusal } from "#protocol/capabilities.ts";
 import type { GivenAnswer, RunEvent } from "#protocol/events.ts";
 import type { ProviderRunStart } from "#protocol/runner-api.ts";
 import type { FailureReason, Provider } from "#protocol/vocabulary.ts";
@@ -82,6 +82,11 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
   const agent = prompts.order?.providerOptions?.agent;
   const can = capabilitiesOf(provider, typeof agent === "string" ? agent : undefined);
 
+  /** What is not claimed is not tried: a run that requires it is refused before it begins. */
+  const testOf = (capability: Capability, name: string, proof: () => Promise<void>) => {
+    if (can[capability]) test(name, proof);
+  };
+
   // A real CLI takes seconds to start, and many more on a busy machine.
   describe(`adapter contract: ${provider}`, { timeout: 120_000 }, () => {
     test("says text: deltas, one message.stop with the text, one run.finished at the end", async () => {
@@ -94,7 +99,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(messageOf(events)).toMatchObject({ id: stop?.data.messageId, state: "done" });
     });
 
-    test.runIf(can.reasoning)("[R-6.4] shows reasoning as parts of its own", async () => {
+    testOf("reasoning", "[R-6.4] shows reasoning as parts of its own", async () => {
       const { events } = await runToEnd(prompts.thought);
       expect(messageOf(events)?.parts.map(({ type }) => type)).toContain("reasoning");
     });
@@ -113,7 +118,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(JSON.stringify(toolsOf(events)[0]?.output)).toContain("from the shell");
     });
 
-    test.runIf(can.todos)("[R-6.4] shows the to-do list", async () => {
+    testOf("todos", "[R-6.4] shows the to-do list", async () => {
       const { events } = await runToEnd(prompts.todo);
       const statuses = ofType(events, "todo.update")
         .at(-1)
@@ -121,7 +126,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(statuses).toEqual(["completed", "in_progress", "pending"]);
     });
 
-    test.runIf(can.questions)("[R-6.4] asks people and goes on with their answer", async () => {
+    testOf("questions", "[R-6.4] asks people and goes on with their answer", async () => {
       const { client, runId } = await run(prompts.question);
       const { data } = await client.first(runId, "human_loop.requested");
       expect(data).toMatchObject({ kind: "question", title: "Which colour?" });
@@ -136,7 +141,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(ofType(events, "human_loop.resolved")).toEqual([]);
     });
 
-    test.runIf(can.usage)("[R-6.4] records usage once, and the same in run.finished", async () => {
+    testOf("usage", "[R-6.4] records usage once, and the same in run.finished", async () => {
       const { prompt, ...tokens } = prompts.usage;
       const { events } = await runToEnd(prompt);
       const usages = ofType(events, "usage.recorded");
@@ -150,7 +155,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(ofType(events, "run.status").some(({ data }) => data.conversationId !== undefined)).toBe(true);
     });
 
-    test.runIf(!can.resume)("[R-6.4] begins a new conversation where it cannot go on, and warns", async () => {
+    test("[R-6.4] begins a new conversation where it cannot go on with the earlier one, and warns", async () => {
       const { client, runId } = await run(prompts.text, { conversationId: "an-earlier-one" });
       const events = await client.events(runId);
       expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
@@ -161,7 +166,8 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(said.flatMap(({ conversationId }) => conversationId ?? [])).not.toContain("an-earlier-one");
     });
 
-    test.runIf(can.interrupt)(
+    testOf(
+      "interrupt",
       "[R-5.3] a stopped run ends as cancelled, without an error, and takes its message along",
       async () => {
         const { client, runId } = await run(prompts.hang);
@@ -235,6 +241,16 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
         expect(ofType(events, "human_loop.requested")).toEqual([]);
         expect(await readdir(cwd)).toContain("made");
       });
+
+    test("[R-6.4] refuses a run that requires what it does not claim, by name", () => {
+      const wanted = { provider, providerOptions: prompts.order?.providerOptions };
+      const lacking = CAPABILITIES.filter((capability) => !can[capability]);
+      expect(lacking).not.toEqual([]);
+      for (const capability of CAPABILITIES) {
+        const refusal = capabilityRefusal({ ...wanted, requires: [capability] });
+        expect(refusal?.details.missing ?? [], capability).toEqual(can[capability] ? [] : [capability]);
+      }
+    });
 
     if (NEEDS_PROGRAM.includes(provider))
       test("[R-5.7] a program that is not installed: cli_missing", async () => {
