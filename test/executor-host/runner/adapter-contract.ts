@@ -36,7 +36,7 @@ export type Prompts = {
   commandHang: string;
   usage: { prompt: string; inputTokens: number; outputTokens: number };
   /** Asks for leave, in ask mode, to run `touch made`; asks for it once more when it was interrupted. */
-  leave?: string;
+  leave: string;
   failures: readonly { prompt: string; reason: FailureReason }[];
 };
 
@@ -217,30 +217,28 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(finishedOf(await client.events(next.runId))).toMatchObject({ outcome: "succeeded" });
     });
 
-    const { leave } = prompts;
-    if (leave !== undefined)
-      test("[S-41] interrupted while it asks for leave, it goes on in its conversation, and is not asked again", async () => {
-        const { client, cwd, process, again } = await startRunner();
-        const providerOptions = { ...prompts.order?.providerOptions, permissionMode: "ask" };
-        const order = { ...prompts.order, provider, cwd, providerOptions };
-        await client.start({ ...order, runId: "run_1", prompt: leave });
-        const { data } = await client.first("run_1", "human_loop.requested");
-        const { kind, title, rule } = data;
-        const first = client.events("run_1");
-        process.kill("SIGTERM");
-        await once(process, "exit");
-        expect(await readdir(cwd)).not.toContain("made");
-        const given: GivenAnswer[] = [{ kind, title, rule, decision: "allow", scope: "once" }];
-        const { client: later } = await again();
-        const conversationId = conversationOf(await first);
-        const prompt = promptAfterParking(given);
-        await later.start({ ...order, runId: "run_1-p1", prompt, given, conversationId });
-        const events = await later.events("run_1-p1");
-        expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
-        expect(conversationOf(events)).toBe(conversationId);
-        expect(ofType(events, "human_loop.requested")).toEqual([]);
-        expect(await readdir(cwd)).toContain("made");
-      });
+    test("[S-41] interrupted while it asks for leave, it goes on in its conversation, and is not asked again", async () => {
+      const { client, cwd, process, again } = await startRunner();
+      const providerOptions = { ...prompts.order?.providerOptions, permissionMode: "ask" };
+      const order = { ...prompts.order, provider, cwd, providerOptions };
+      await client.start({ ...order, runId: "run_1", prompt: prompts.leave });
+      const { data } = await client.first("run_1", "human_loop.requested");
+      const { kind, title, rule } = data;
+      const first = client.events("run_1");
+      process.kill("SIGTERM");
+      await once(process, "exit");
+      expect(await readdir(cwd)).not.toContain("made");
+      const given: GivenAnswer[] = [{ kind, title, rule, decision: "allow", scope: "once" }];
+      const { client: later } = await again();
+      const conversationId = conversationOf(await first);
+      const prompt = promptAfterParking(given);
+      await later.start({ ...order, runId: "run_1-p1", prompt, given, conversationId });
+      const events = await later.events("run_1-p1");
+      expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+      expect(conversationOf(events)).toBe(conversationId);
+      expect(ofType(events, "human_loop.requested")).toEqual([]);
+      expect(await readdir(cwd)).toContain("made");
+    });
 
     test("[R-6.4] refuses a run that requires what it does not claim, by name", () => {
       const wanted = { provider, providerOptions: prompts.order?.providerOptions };

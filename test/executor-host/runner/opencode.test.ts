@@ -22,6 +22,7 @@ describeAdapter(provider, {
   hang: "SCN:hang",
   commandHang: "SCN:bash-hang",
   usage: { prompt: "SCN:todo", inputTokens: 2_400, outputTokens: 68 },
+  leave: 'SCN:insist CMD:"touch made"',
   failures: MODEL_FAILURES,
 });
 
