@@ -23,9 +23,10 @@ import { removeTree } from "./remove-tree.ts";
 /** Called before each step, by name; a test throws there to end the process, as it were. */
 export type Step = (name: string) => void;
 
-/** A step that ends everything before the one that is named. */
+/** A step that ends everything before the one that is named: with an error or, as `SIGKILL <name>`, with the process. */
 export function stepsThatFail(before: string | undefined): Step {
   return (name) => {
+    if (before === `SIGKILL ${name}`) process.kill(process.pid, "SIGKILL");
     if (name === before) throw new Error(`killed before ${name}`);
   };
 }

@@ -110,7 +110,7 @@ async function runThread(
       worker.on("message", (message: FromSyncThread) => {
         if (message.type === "built") resolve(message);
         else if (message.type === "unreadable") resolve("unreadable");
-        else if (message.type === "failed") reject(Object.assign(new Error(message.message), { code: message.code }));
+        else if (message.type === "failed") reject(errorOf(message));
         else {
           const done = upload(message.hash, message.bytes);
           uploads.push(done);
@@ -129,4 +129,9 @@ async function runThread(
     if (isUsable) giveBack(worker, stateDir);
     else await worker.terminate();
   }
+}
+
+function errorOf({ code, message }: Extract<FromSyncThread, { type: "failed" }>): Error {
+  if (code === "ENOSPC" || code === "EDQUOT") return new StoreError("disk_full", message, true);
+  return Object.assign(new Error(message), { code });
 }

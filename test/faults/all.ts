@@ -6,12 +6,18 @@ import { evicted } from "./evicted.ts";
 import type { Fault } from "./fault.ts";
 import { framesDisturbed } from "./frames-disturbed.ts";
 import { containerKilled, daemonKilled, workerdKilled } from "./killed-processes.ts";
+import { linkSwap } from "./link-swap.ts";
 import { poisonFrames } from "./poison-frames.ts";
 import { poisonRun } from "./poison-run.ts";
 import { slowReader } from "./slow-reader.ts";
 import { staleHost } from "./stale-host.ts";
 import { twoHosts } from "./two-hosts.ts";
 import { viewerCut } from "./viewer-cut.ts";
+import { workspaceBits } from "./workspace-bits.ts";
+import { workspaceCycles } from "./workspace-cycles.ts";
+import { workspaceFull } from "./workspace-full.ts";
+import { workspaceKilled } from "./workspace-killed.ts";
+import { workspaceStore } from "./workspace-store.ts";
 import { wrongClock } from "./wrong-clock.ts";
 
 export const FAULTS: readonly Fault[] = [
@@ -26,6 +32,12 @@ export const FAULTS: readonly Fault[] = [
   slowReader,
   alarms,
   wrongClock,
+  linkSwap,
+  workspaceBits,
+  workspaceCycles,
+  workspaceStore,
+  workspaceKilled,
+  workspaceFull,
   diskFull,
   workerdKilled,
   daemonKilled,

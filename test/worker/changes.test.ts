@@ -1,13 +1,15 @@
 /** What changed between snapshots, on the whole control plane: a host works and syncs, people look. */
-import { chmodSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { DiffAnswer, SnapshotsAnswer } from "#protocol/changes.ts";
 import { newId } from "#protocol/ids.ts";
 import type { RunStart } from "#protocol/messages.ts";
-import type { SyncInput } from "../../executor-host/workspace/port.ts";
+import { parseManifest, readManifestText } from "../../executor-host/workspace/index-file.ts";
+import { StoreError, type SyncInput } from "../../executor-host/workspace/port.ts";
+import { restoreWorkspace } from "../../executor-host/workspace/restore.ts";
 import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
-import { type Fixture, fakeTools, fixture, noise } from "../executor-host/workspace/fixture.ts";
+import { describeTree, type Fixture, fakeTools, fixture, noise } from "../executor-host/workspace/fixture.ts";
 import { startTestControlPlane, type TestControlPlane } from "../support/control-plane.ts";
 import { newSession, Page } from "../support/live-session.ts";
 import { ScriptedHost, type ScriptedLink } from "../support/scripted-host.ts";
@@ -15,6 +17,7 @@ import { ScriptedHost, type ScriptedLink } from "../support/scripted-host.ts";
 let plane: TestControlPlane;
 let at: Fixture;
 let sessionId: string;
+let input: SyncInput;
 /** The snapshots in order: before any run's work, after the first run (twice), after the second. */
 const ids: string[] = [];
 const runs: string[] = [];
@@ -28,7 +31,7 @@ beforeAll(async () => {
   const { assignment, data } = await host.takeAssignment();
   at = fixture();
   const store = { url: new URL(assignment.storeUrl, plane.url).href, token: () => host.token, epoch: assignment.epoch };
-  const input: SyncInput = { ...at.input, sessionId, store };
+  input = { ...at.input, sessionId, store };
   const sync = async () => {
     const { snapshotId } = await syncWorkspace(input, fakeTools());
     ids.push(snapshotId);
@@ -199,3 +202,36 @@ describe("refused", () => {
     expect(await (await ask("snapshots", { sessionId: fresh })).json()).toEqual({ snapshots: [] });
   });
 });
+
+test("[P-snap-2] [P-snap-3] one flipped bit in any object on the disk below R2 is never restored", async () => {
+  const objects = objectsOnDisk(plane.stateDir);
+  expect(objects.length).toBeGreaterThan(2 * ids.length - 1);
+  const newest = ids.at(-1)!;
+  let noticed = 0;
+  for (const [i, path] of objects.entries()) {
+    const good = readFileSync(path);
+    const bad = Buffer.from(good);
+    bad[Math.floor((i * good.length) / objects.length)]! ^= 1 << (i % 8);
+    writeFileSync(path, bad);
+    const there = { ...input, ...at.elsewhere(newest), store: input.store, sessionId };
+    const end = await restoreWorkspace(there, fakeTools()).then(
+      () => describeTree(there.root),
+      (error) => error,
+    );
+    if (end instanceof StoreError) noticed++;
+    // An object of an earlier snapshot alone.
+    else expect(end).toEqual(describeTree(at.root));
+    writeFileSync(path, good);
+  }
+  const whole = { ...input, ...at.elsewhere(newest), store: input.store, sessionId };
+  await restoreWorkspace(whole, fakeTools());
+  const { packs } = parseManifest(readManifestText(whole.stateDir, newest)!);
+  expect(noticed).toBe(1 + packs.length);
+});
+
+/** The files in which the local R2 keeps its objects. */
+function objectsOnDisk(stateDir: string): string[] {
+  return readdirSync(stateDir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.parentPath.endsWith("/blobs"))
+    .map((entry) => join(entry.parentPath, entry.name));
+}

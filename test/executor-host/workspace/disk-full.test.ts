@@ -1,6 +1,6 @@
 /** FACTS C2 row 11, on a file system of two megabytes. Mounting one needs root; elsewhere the asking beforehand is tested. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -88,6 +88,23 @@ test("a disk that fills up on the way leaves the old workspace, and room again",
   await expect(restoreWorkspace(there, fakeTools())).rejects.toMatchObject({ reason: "disk_full", retry: true });
   expect(describeTree(there.root)).toEqual(before);
   expect(readdirSync(small).sort()).toEqual(["hog", "workspace"]);
+});
+
+test("a sync that finds no room for its notes says so, commits nothing, and succeeds with room", async (context) => {
+  if (!mount()) return context.skip("needs root to mount a small file system");
+  at.write("a.txt", "first");
+  const input = { ...at.input, stateDir: join(small, "state") };
+  const first = await syncWorkspace(input);
+  at.write("a.txt", "second");
+  const { bavail, bsize } = statfsSync(small);
+  writeFileSync(join(small, "hog"), noise(bavail * bsize, 9));
+  await expect(syncWorkspace(input, fakeTools())).rejects.toMatchObject({ reason: "disk_full", retry: true });
+  expect(at.peer.commits.map(({ snapshotId }) => snapshotId)).toEqual([first.snapshotId]);
+  rmSync(join(small, "hog"));
+  const { snapshotId } = await syncWorkspace(input);
+  const there = at.elsewhere(snapshotId);
+  await restoreWorkspace(there);
+  expect(describeTree(there.root)).toEqual(describeTree(at.root));
 });
 
 test.skipIf(process.getuid?.() !== 0)("everything restored belongs to the owner that was named", async () => {

@@ -3,10 +3,8 @@
  * swapping runs in a thread of its own, as fast as it can; a seed would not make it repeatable, so the invariant is checked
  * over many attempts: nothing from outside is ever read, nothing outside ever goes.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ParentCursor } from "../../../executor-host/workspace/directory-handle.ts";
 import { codeOf, isAboutTheFile } from "../../../executor-host/workspace/errors.ts";
@@ -14,45 +12,20 @@ import { readContent, sha256 } from "../../../executor-host/workspace/read-conte
 import { removeTree } from "../../../executor-host/workspace/remove-tree.ts";
 import { buildSnapshot } from "../../../executor-host/workspace/snapshot-builder.ts";
 import { type Fixture, fixture } from "./fixture.ts";
-
-const SECRET = "outside: secret";
-const SWAPPER = `
-  const { renameSync, symlinkSync, unlinkSync, mkdirSync, rmSync } = require("node:fs");
-  const { workerData: { root, outside, flag } } = require("node:worker_threads");
-  const tries = (f) => { try { f(); } catch {} };
-  while (Atomics.load(flag, 0) === 0) {
-    tries(() => renameSync(root + "/dir", root + "/.parked"));
-    tries(() => symlinkSync(outside, root + "/dir"));
-    tries(() => unlinkSync(root + "/dir"));
-    tries(() => renameSync(root + "/.parked", root + "/dir"));
-    tries(() => renameSync(root + "/file", root + "/.file"));
-    tries(() => symlinkSync(outside + "/file", root + "/file"));
-    tries(() => unlinkSync(root + "/file"));
-    tries(() => renameSync(root + "/.file", root + "/file"));
-    Atomics.add(flag, 1, 1);
-  }
-`;
+import { SECRET, type Swapper, startSwapper } from "./swapper.ts";
 
 let at: Fixture;
-let outside: string;
-let flag: Int32Array;
-let swapper: Worker;
+let swapper: Swapper;
 
 beforeEach(async () => {
   at = fixture();
-  outside = mkdtempSync(join(tmpdir(), "gantry-outside-"));
-  writeFileSync(join(outside, "file"), SECRET);
   at.write("dir/file", "inside");
   at.write("file", "inside");
-  flag = new Int32Array(new SharedArrayBuffer(8));
-  swapper = new Worker(SWAPPER, { eval: true, workerData: { root: at.root, outside, flag } });
-  await new Promise((resolve) => swapper.once("online", resolve));
+  swapper = await startSwapper(at.root);
 });
 afterEach(async () => {
-  Atomics.store(flag, 0, 1);
-  await new Promise((resolve) => swapper.once("exit", resolve));
+  await swapper.stop();
   at.dispose();
-  rmSync(outside, { recursive: true });
 });
 
 /** A few seconds on a busy machine. */
@@ -81,7 +54,7 @@ test.runIf(process.platform === "linux")("[P-snap-17] no reading ever gives what
   // Both have to have been seen, or nothing was raced.
   expect(read).toBeGreaterThan(0);
   expect(refused).toBeGreaterThan(0);
-  expect(Atomics.load(flag, 1)).toBeGreaterThan(0);
+  expect(swapper.rounds()).toBeGreaterThan(0);
 });
 
 test.runIf(process.platform === "linux")("[P-snap-17] no snapshot ever holds what lies outside", async () => {
@@ -101,13 +74,13 @@ test.runIf(process.platform === "linux")("[P-snap-17] removing never reaches wha
     } catch (error) {
       if (!isAboutTheFile(error)) throw error;
     }
-    expect(existsSync(join(outside, "file"))).toBe(true);
+    expect(existsSync(join(swapper.outside, "file"))).toBe(true);
     try {
       mkdirSync(join(at.root, "dir"));
       writeFileSync(join(at.root, "dir/made-again"), "inside", { flag: "wx" });
     } catch (error) {
       if (!isAboutTheFile(error)) throw error;
-      rmSync(join(outside, "made-again"), { force: true });
+      rmSync(join(swapper.outside, "made-again"), { force: true });
     }
   }
 });

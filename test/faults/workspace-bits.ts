@@ -1,0 +1,61 @@
+/** One flipped bit in each stored object in turn. */
+import { existsSync } from "node:fs";
+import { StoreError } from "../../executor-host/workspace/port.ts";
+import { restoreWorkspace } from "../../executor-host/workspace/restore.ts";
+import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
+import { describeTree, fakeTools, fixture } from "../executor-host/workspace/fixture.ts";
+import type { Fault } from "./fault.ts";
+import { differences } from "./workspace-audit.ts";
+import { edit } from "./workspace-edits.ts";
+
+const SYNCS = 3;
+
+export const workspaceBits: Fault = {
+  name: "workspace-bits",
+  how: `a session of ${SYNCS} snapshots; in each object of the store in turn one bit of the seed's is flipped and every snapshot restored: it is refused as damaged, or it did not need that object and is whole; what is flipped is always noticed by a restore that needs it`,
+  trials: { long: 40, short: 3 },
+  note: (figures) =>
+    `${figures.reduce((sum, { flipped = 0 }) => sum + flipped, 0)} bits flipped, ${figures.reduce((sum, { noticed = 0 }) => sum + noticed, 0)} noticed`,
+  async open() {
+    return {
+      async trial(random) {
+        const at = fixture();
+        try {
+          const snapshots: { id: string; tree: string[] }[] = [];
+          for (let i = 0; i < SYNCS; i++) {
+            edit(random, at.root, 25);
+            snapshots.push({ id: (await syncWorkspace(at.input)).snapshotId, tree: describeTree(at.root) });
+          }
+          const violations: string[] = [];
+          const { objects } = at.peer.store;
+          let noticed = 0;
+          for (const [key, good] of objects) {
+            const bad = good.slice();
+            const bit = random.int(0, 8 * good.length - 1);
+            bad[bit >> 3]! ^= 1 << (bit & 7);
+            objects.set(key, bad);
+            let refused = 0;
+            for (const { id, tree } of snapshots) {
+              const there = at.elsewhere(id);
+              try {
+                await restoreWorkspace(there, fakeTools());
+                violations.push(...differences(`bit ${bit} of ${key}`, describeTree(there.root), tree));
+              } catch (error) {
+                if (!(error instanceof StoreError) || error.reason !== "store_corrupt") throw error;
+                if (existsSync(there.root)) violations.push(`bit ${bit} of ${key}: a refused restore left a tree`);
+                refused++;
+              }
+            }
+            if (refused === 0) violations.push(`bit ${bit} of ${key} was noticed by nobody`);
+            else noticed++;
+            objects.set(key, good);
+          }
+          return { violations, figures: { flipped: objects.size, noticed } };
+        } finally {
+          at.dispose();
+        }
+      },
+      async dispose() {},
+    };
+  },
+};
