@@ -59,8 +59,11 @@ export const TIMES = {
   authDeadlineMs: 10_000,
   /** The host's ping; answered by the platform without waking the object. */
   pingIntervalMs: 5_000,
-  /** The host treats a link as dead after this silence. */
-  linkSilenceMs: 15_000,
+  /**
+   * The host treats a link as dead after this silence: two pings without an answer, and soon enough to be back before the
+   * pool gives up the lease.
+   */
+  linkSilenceMs: 10_000,
   /** A host that has not pinged for this long loses its leases. */
   leaseMs: 15_000,
   /**

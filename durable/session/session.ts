@@ -6,6 +6,8 @@
  * The stores are SQLite in the object, so the whole turn is one transaction, and the platform holds every outgoing
  * message back until it is on disk.
  */
+
+import { ProtocolViolation } from "#protocol/close-codes.ts";
 import type { Actor, SessionEvent } from "#protocol/events.ts";
 import { isPerson, newId } from "#protocol/ids.ts";
 import type { CommandContext, Result } from "#protocol/objects.ts";
@@ -182,6 +184,8 @@ export class Session {
 
   /** A page has everything up to `cursor`. */
   acknowledged(ws: WebSocket, actor: Actor, cursor: number): void {
+    if (cursor > this.#view.cursor)
+      throw new ProtocolViolation("protocol_violation", "acknowledges what was never sent");
     this.hub.acknowledged(ws, cursor);
     this.#saw(actor, cursor);
   }

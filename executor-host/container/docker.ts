@@ -25,6 +25,7 @@ import {
 import { judge } from "./reaper.ts";
 import { waitForHealth } from "./runner-health.ts";
 import { RUNNER_SOCKET, socketPath } from "./socket-path.ts";
+import { waitForEnd } from "./wait.ts";
 import { exitFromCode } from "./worker-exit.ts";
 
 const askTimeoutMs = 5_000;
@@ -216,19 +217,19 @@ export class DockerEngine implements WorkerEngine {
       () => true,
       (error: unknown) => unless(404, 409)(error) ?? false,
     );
-    await container.wait({ condition: "removed" }).catch(unless(404));
+    await waitForEnd(container, { condition: "removed" }).catch(unless(404));
     return removed;
   }
 }
 
 /** Resolves when the container, which has been started, is not running any more. */
 async function exitOf(container: Docker.Container, signal?: AbortSignal): Promise<WorkerExit> {
-  const { StatusCode } = (await container.wait(signal ? { abortSignal: signal } : {})) as { StatusCode: number };
+  const exitCode = await waitForEnd(container, signal && { signal });
   const outOfMemory = await container.inspect().then(
     ({ State }) => State.OOMKilled,
     (error: unknown) => unless(404)(error) ?? false,
   );
-  return exitFromCode(StatusCode, outOfMemory);
+  return exitFromCode(exitCode, outOfMemory);
 }
 
 /** The worker's folders belong to the worker's user. */

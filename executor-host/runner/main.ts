@@ -2,7 +2,7 @@
  * The runner: the process inside the container that drives a provider (ARCHITECTURE §7). It serves its API on a Unix
  * socket, keeps every event on disk first, and reaches models only through the host's egress proxy.
  *
- *   SIGTERM, SIGINT: active runs are cancelled, their ends are spooled, then the process leaves.
+ *   SIGTERM, SIGINT: active runs are broken off, their ends are spooled, then the process leaves.
  */
 import { chmodSync, rmSync } from "node:fs";
 import { forgetImportedExits } from "./adapters/opencode/own-exit.ts";

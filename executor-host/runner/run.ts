@@ -42,6 +42,12 @@ const NO_ROOM: RunFinishedData = {
   evidence: "The host's disk was full, and the run said more than could be kept until there was room.",
 };
 
+const WORKER_LEAVES: RunFinishedData = {
+  outcome: "failed",
+  reason: "container_failed",
+  evidence: "The worker was told to end while the run was active: its container engine, or its machine, was stopped.",
+};
+
 type Phase =
   | { name: "running" }
   | { name: "ending"; as: RunFinishedData; cancelLadder: () => void }
@@ -114,6 +120,11 @@ export class Run {
   /** A person wants it to end. Idempotent; the end is run.finished { outcome: "cancelled" }. */
   stop(): void {
     this.#end({ outcome: "cancelled" });
+  }
+
+  /** Its worker is told to leave, and nobody had stopped the run: it is no cancellation that a person could have meant. */
+  breakOff(): void {
+    this.#end(WORKER_LEAVES);
   }
 
   reply(reply: HumanLoopReply): ReplyOutcome {

@@ -99,10 +99,10 @@ export class Runs {
     return [...this.#entries].map(([runId, entry]) => ({ runId, state: stateOf(entry), lastN: entry.spool.lastN }));
   }
 
-  /** Ends whatever is active, and what adapters keep for a next run. Resolves when the runs have ended. */
+  /** The runner is told to leave: ends whatever is active, and what adapters keep for a next run. Resolves when the runs have ended. */
   async stopAll(): Promise<void> {
     const runs = [...this.#entries.values()].flatMap(({ run }) => (run ? [run] : []));
-    for (const run of runs) run.stop();
+    for (const run of runs) run.breakOff();
     await Promise.all(runs.map((run) => run.finished));
     for (const adapter of this.#needs.adapters.values()) adapter.close?.();
   }

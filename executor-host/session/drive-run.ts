@@ -20,7 +20,7 @@ import { Deliveries } from "./deliveries.ts";
 import { exitEvidence, preparationFailure, RunFailed } from "./failure.ts";
 import { followRun } from "./follow-run.ts";
 import type { Records, RunRecord } from "./records.ts";
-import { RunnerRefused, startProviderRun } from "./runner-client.ts";
+import { nobodyListened, RunnerRefused, startProviderRun } from "./runner-client.ts";
 import type { LiveWorker, WantedWorkspace } from "./session-worker.ts";
 import { spoolTail } from "./spool-tail.ts";
 
@@ -55,12 +55,17 @@ export type DriveNeeds = {
 
 const RETRY = { baseMs: 100, maxMs: 2_000 } as const;
 const START_ATTEMPTS = 20;
+/** Workers that may go away under a run before their runner was told of it. */
+const MAX_WORKERS = 3;
+
+/** The worker has gone, and nobody ever listened there: the run has not begun, another worker may have it. */
+class NeverTold extends Error {}
 
 /** Resolves when the run has ended and that is in the outbox. @throws the signal's reason when it fires */
 export async function driveRun(record: RunRecord, needs: DriveNeeds): Promise<void> {
   const { runId } = record.run;
   try {
-    await carryOut(record, needs);
+    await carryOutOnSome(record, needs);
   } catch (error) {
     needs.signal.throwIfAborted();
     const stopped = needs.records.run(runId)?.stopReason !== undefined;
@@ -82,6 +87,17 @@ export async function driveRun(record: RunRecord, needs: DriveNeeds): Promise<vo
     });
   }
   needs.worthSaving();
+}
+
+async function carryOutOnSome(record: RunRecord, needs: DriveNeeds): Promise<void> {
+  for (let workers = 1; ; workers++) {
+    try {
+      return await carryOut(needs.records.run(record.run.runId) ?? record, needs);
+    } catch (error) {
+      if (!(error instanceof NeverTold) || workers >= MAX_WORKERS || needs.signal.aborted) throw error;
+      needs.logger.warn({ err: error }, "the worker had gone before its runner was told of the run: another one");
+    }
+  }
 }
 
 async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<void> {
@@ -151,7 +167,10 @@ async function carryOut({ run, phase }: RunRecord, needs: DriveNeeds): Promise<v
     });
   } catch (error) {
     if (!live.gone.aborted) throw error;
-    throw needs.verdict() ?? new RunFailed("container_failed", exitEvidence(live.gone.reason as WorkerExit));
+    const evidence = exitEvidence(live.gone.reason as WorkerExit);
+    const now = needs.records.run(runId);
+    if (now && !mayHaveBegun(now.phase)) throw new NeverTold(evidence);
+    throw needs.verdict() ?? new RunFailed("container_failed", evidence);
   } finally {
     unwatch();
     ended.abort();
@@ -163,11 +182,17 @@ async function start(run: RunRecord["run"], needs: DriveNeeds, live: LiveWorker,
   needs.records.setRunPhase(runId, "starting");
   const order = { sessionId, provider, model, prompt, providerOptions, conversationId, timeoutMs, given, traceId };
   const body = { runId: nameAtRunner(run), ...order };
+  let told = false;
+  const takeBack = () => {
+    if (!told && live.gone.aborted) needs.records.setRunPhase(runId, "announced");
+  };
   for (let attempt = 0; ; attempt++) {
     try {
       await startProviderRun(live.worker.socketPath, { ...body, cwd: needs.cwd }, signal);
       break;
     } catch (error) {
+      told ||= !nobodyListened(error);
+      takeBack();
       signal.throwIfAborted();
       if (error instanceof RunnerRefused && error.status < 500) {
         throw new RunFailed("internal", `The runner refused the run: ${error.status} ${error.message}`);
@@ -176,6 +201,7 @@ async function start(run: RunRecord["run"], needs: DriveNeeds, live: LiveWorker,
         throw new RunFailed("container_failed", `The runner does not answer: ${String(error)}`);
       needs.logger.warn({ err: error }, "the runner did not take the run");
       await pause(needs.clock, backOffMs(RETRY, attempt, needs.chance()), signal);
+      takeBack();
       signal.throwIfAborted();
     }
   }

@@ -102,7 +102,16 @@ async function call(socketPath: string, path: string, body: unknown, signal: Abo
 
 /** The folder belongs to the worker, which must not send the daemon to another service's socket by a link. */
 async function mustBeSocket(socketPath: string): Promise<void> {
-  if (!(await isSocket(socketPath))) throw new Error(`${socketPath} is no socket`);
+  if (!(await isSocket(socketPath))) throw new NoSocket(`${socketPath} is no socket`);
+}
+
+class NoSocket extends Error {}
+
+/** True when it is certain that nothing of a request was heard: there was no connection that it could have gone over. */
+export function nobodyListened(error: unknown): boolean {
+  if (error instanceof NoSocket) return true;
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ECONNREFUSED" || code === "ENOENT";
 }
 
 function responseOf(sent: ClientRequest): Promise<IncomingMessage> {

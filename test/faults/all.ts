@@ -2,9 +2,11 @@
 import { alarms } from "./alarms.ts";
 import { cancelOrders } from "./cancel-orders.ts";
 import { diskFull } from "./disk-full.ts";
+import { engineKilled, engineKilledLive } from "./engine-killed.ts";
 import { evicted } from "./evicted.ts";
 import type { Fault } from "./fault.ts";
 import { framesDisturbed } from "./frames-disturbed.ts";
+import { halfOpen } from "./half-open.ts";
 import { containerKilled, daemonKilled, workerdKilled } from "./killed-processes.ts";
 import { linkSwap } from "./link-swap.ts";
 import { poisonFrames } from "./poison-frames.ts";
@@ -39,7 +41,10 @@ export const FAULTS: readonly Fault[] = [
   workspaceKilled,
   workspaceFull,
   diskFull,
+  halfOpen,
   workerdKilled,
   daemonKilled,
   containerKilled,
+  engineKilled,
+  engineKilledLive,
 ];

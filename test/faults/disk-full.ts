@@ -23,10 +23,13 @@ export const diskFull: Fault = {
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${SIZE_MIB}m`, "tmpfs", dir]);
     const host = await RealHost.joined(pool, pool.plane.url, folder);
     host.start();
+    // One for all: a host has as many slots as its machine has processors.
+    let sessionId: string | undefined;
     return {
       async trial(random) {
         const position = random.int(1, DELTAS - 100);
-        const run = await host.follow(`stream ${DELTAS} ${EVERY_MS}`);
+        const run = await host.follow(`stream ${DELTAS} ${EVERY_MS}`, sessionId);
+        sessionId = run.sessionId;
         const hog = join(dir, "hog");
         const violations: string[] = [];
         try {

@@ -60,7 +60,7 @@ async function story(
     }
     if (webSockets === "close") {
       await page.closed;
-      page = await pool.reopened(page);
+      page = await pool.reopened(page, 0);
       await cut();
     }
     began = performance.now();

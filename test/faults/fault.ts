@@ -24,8 +24,8 @@ export type Fault = {
   name: string;
   /** What is done and what has to hold. */
   how: string;
-  /** Docker kills and starts containers; root mounts a small file system. */
-  needs?: "docker" | "root";
+  /** Docker kills and starts containers; root mounts a small file system, or starts an engine of its own. */
+  needs?: "docker" | "root" | "own engine";
   trials: Record<Form, number>;
   /** The longest that a recovery may take, where there is a bar. */
   recoverWithinMs?: number;

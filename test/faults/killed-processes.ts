@@ -10,14 +10,19 @@ const DELTAS = 100;
 const EVERY_MS = 15;
 
 /** What is killed, and how the run has to end. */
-type Victim = { kill(gantry: Gantry, sessionId: string): void; outcome: "succeeded" | "failed container_failed" };
+export type Victim = {
+  kill(gantry: Gantry, sessionId: string): void | Promise<void>;
+  outcome: "succeeded" | "failed container_failed";
+  /** That the run counts to: longer than it takes until the victim is back. */
+  deltas?: number;
+};
 
 const WORKERD: Victim = {
-  kill: (gantry) => process.kill(only(gantry.processes("workerd", "serve")), "SIGKILL"),
+  kill: (gantry) => void process.kill(only(gantry.processes("workerd", "serve")), "SIGKILL"),
   outcome: "succeeded",
 };
 const DAEMON: Victim = {
-  kill: (gantry) => process.kill(only(gantry.processes("gantry", "host", "run")), "SIGKILL"),
+  kill: (gantry) => void process.kill(only(gantry.processes("gantry", "host", "run")), "SIGKILL"),
   outcome: "succeeded",
 };
 const CONTAINER: Victim = {
@@ -47,31 +52,30 @@ function killed(name: string, victim: Victim, how: string): Fault {
     how: `${how}; a run of ${DELTAS} deltas, killed after as many as the seed says`,
     needs: "docker",
     trials: { long: 20, short: 1 },
-    async open(): Promise<Stage> {
-      const gantry = await Gantry.start({ GANTRY_IMAGE: await ensureBaseImage() });
-      let sessionId: string | undefined;
-      return {
-        async trial(random): Promise<Trial> {
-          const body = {
-            prompt: `stream ${DELTAS} ${EVERY_MS}`,
-            provider: "scripted",
-            ...(sessionId && { sessionId }),
-          };
-          const run = await gantry.json<{ runId: string; sessionId: string }>("/api/runs/queue/enqueue", {
-            method: "POST",
-            body,
-          });
-          sessionId = run.sessionId;
-          const viewer = new Follower(() => gantry.started, run);
-          try {
-            return await killAt(gantry, victim, viewer, random.int(1, DELTAS - 10));
-          } finally {
-            viewer.stop();
-          }
-        },
-        dispose: () => gantry.dispose(),
-      };
+    open: async () => stageOf(await Gantry.start({ GANTRY_IMAGE: await ensureBaseImage() }), victim),
+  };
+}
+
+/** Runs in one session, each with the victim killed in its middle. */
+export function stageOf(gantry: Gantry, victim: Victim): Stage {
+  let sessionId: string | undefined;
+  return {
+    async trial(random): Promise<Trial> {
+      const prompt = `stream ${victim.deltas ?? DELTAS} ${EVERY_MS}`;
+      const body = { prompt, provider: "scripted", ...(sessionId && { sessionId }) };
+      const run = await gantry.json<{ runId: string; sessionId: string }>("/api/runs/queue/enqueue", {
+        method: "POST",
+        body,
+      });
+      sessionId = run.sessionId;
+      const viewer = new Follower(() => gantry.started, run);
+      try {
+        return await killAt(gantry, victim, viewer, random.int(1, DELTAS - 10));
+      } finally {
+        viewer.stop();
+      }
     },
+    dispose: () => gantry.dispose(),
   };
 }
 
@@ -79,14 +83,14 @@ async function killAt(gantry: Gantry, victim: Victim, viewer: Follower, position
   await viewer.until(`${position} deltas`, () => viewer.said.length >= position);
   const before = viewer.said.length;
   const began = performance.now();
-  victim.kill(gantry, viewer.sessionId);
+  await victim.kill(gantry, viewer.sessionId);
   // What was on its way when it was killed is no recovery: the first event of a new connection or daemon is.
   await viewer.until("life after it", () => viewer.ended !== undefined || viewer.lastAt - began > EVERY_MS * 10);
   const recoveryMs = viewer.lastAt - began;
   await viewer.until("the end of the run", () => viewer.ended !== undefined);
   const violations = [...viewer.flaws];
   if (viewer.ended !== victim.outcome) violations.push(`it ended ${viewer.ended}`);
-  const wanted = victim.outcome === "succeeded" ? DELTAS : viewer.said.length;
+  const wanted = victim.outcome === "succeeded" ? (victim.deltas ?? DELTAS) : viewer.said.length;
   if (viewer.said.length !== wanted || viewer.said.some((n, index) => n !== (viewer.said[0] ?? 0) + index))
     violations.push(`said ${viewer.said.length} of ${wanted}: ${viewer.said.slice(0, 3)}…`);
   if (viewer.said.length < before) violations.push("what was shown is gone");
@@ -95,7 +99,8 @@ async function killAt(gantry: Gantry, victim: Victim, viewer: Follower, position
     if (run.attempts !== 1) violations.push(`${run.attempts} attempts`);
   } else {
     const again = await gantry.run({ sessionId: viewer.sessionId, prompt: "say Still here.", provider: "scripted" });
-    if (again.text !== "Still here.") violations.push(`the next run said "${again.text}" (${again.outcome})`);
+    if (again.text !== "Still here.")
+      violations.push(`the next run said "${again.text}" (${again.outcome}, ${again.reason}, ${again.evidence})`);
   }
   return { violations, recoveryMs, figures: { position } };
 }

@@ -12,14 +12,22 @@ import { leave, numbered, Pool, type Running } from "./pool.ts";
 /** Rows of the close table, and what the platform itself says to bytes that are no UTF-8 or no frame. */
 const CLOSES: readonly number[] = [4400, 4413, 1002, 1007];
 
-const KINDS: Record<string, (socket: WebSocket, random: Random) => void> = {
+const KINDS: Record<string, (socket: WebSocket, random: Random, place: Place) => void> = {
   garbage: (socket, random) => {
     const letters = Array.from({ length: random.int(1, 200) }, () => String.fromCharCode(random.int(1, 0xd7ff)));
     socket.send(letters.join(""));
   },
   truncated: (socket) => socket.send('{"n":1,"ack":0,"message":{"type":"run.eve'),
-  "wrong types": (socket) => socket.send('{"n":"1","ack":[],"message":{}}'),
+  "wrong types": (socket, _random, place) =>
+    socket.send(place === "viewer" ? '{"type":"prompt","id":7,"prompt":[]}' : '{"n":"1","ack":[],"message":{}}'),
+  "out of range": (socket, random, place) => {
+    const n = random.pick(["-1", "1.5", "1e400", "9007199254740993", "null"]);
+    socket.send(place === "viewer" ? `{"type":"ack","cursor":${n}}` : `{"n":${n},"ack":0,"message":{}}`);
+  },
+  "never sent": (socket, _random, place) =>
+    socket.send(place === "viewer" ? '{"type":"ack","cursor":900719925474}' : '{"ack":900719925474}'),
   "no frame": (socket) => socket.send('{"hello":true}'),
+  "unknown type": (socket) => socket.send('{"type":"__proto__","id":"cmd_00000000000000000000","constructor":{}}'),
   empty: (socket) => socket.send(""),
   deep: (socket, random) => {
     const levels = random.int(LIMITS.jsonDepth + 2, 100_000);
@@ -50,7 +58,7 @@ export const poisonFrames: Fault = {
         const victim = await pool.running(host);
         const before = victim.page.view.cursor;
         const { link, back } = await socketAt(place, pool, victim, spare);
-        KINDS[kind]?.(link.socket, random);
+        KINDS[kind]?.(link.socket, random, place);
         const { code } = await within(link.closed, () => `${kind} to close ${place}`);
         const began = performance.now();
         await back();

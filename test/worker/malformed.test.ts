@@ -115,9 +115,49 @@ describe("the rest of a request", () => {
     await answer.text();
   });
 
-  test.each(["-1", "1.5", "x", "1e9999"])("a cursor %j is malformed", async (cursor) => {
+  test("[P-21] a cursor that is no number of digits is malformed, wherever a reader gives one", async () => {
     const { body } = await me.call<{ session: { id: string } }>("POST", "/api/sessions", {});
-    expect((await me.call("GET", `/api/sessions/${body.session.id}/stream?cursor=${cursor}`)).status).toBe(400);
+    const run = await send("/api/runs/queue/enqueue", JSON.stringify({ prompt: "x", sessionId: body.session.id }));
+    const { runId } = run as unknown as { runId: string };
+    const wrong = [
+      "-1",
+      "1.5",
+      "x",
+      "",
+      " 1",
+      "+1",
+      "0x10",
+      "1e3",
+      "1e9999",
+      "Infinity",
+      "NaN",
+      "null",
+      "1\u0000",
+      "１",
+    ];
+    const most = ["9".repeat(16), "9".repeat(10_000), "[1]", "{}", "1,2", "../1", "1;drop table"];
+    for (const path of [`/api/sessions/${body.session.id}/stream`, `/api/runs/${runId}/stream`])
+      for (const cursor of [...wrong, ...most]) {
+        const answer = await me.call<{ reason: string }>("GET", `${path}?cursor=${encodeURIComponent(cursor)}`);
+        expect([answer.status, answer.body.reason], cursor.slice(0, 20)).toEqual([400, "malformed"]);
+      }
+  });
+
+  test("[P-21] a Last-Event-ID that is none is as good as not there; bytes that are no UTF-8 in the address are no cursor", async () => {
+    const { body } = await me.call<{ session: { id: string } }>("POST", "/api/sessions", {});
+    const stream = `${worker.origin}/api/sessions/${body.session.id}/stream`;
+    const authorization = `Bearer ${me.token}`;
+    for (const id of ["-1", "x", "1e3", "9".repeat(16), "[1]"]) {
+      const answer = await fetch(stream, { headers: { authorization, "last-event-id": id } });
+      expect([id, answer.status]).toEqual([id, 200]);
+      let text = "";
+      for await (const bytes of answer.body ?? []) {
+        text += new TextDecoder().decode(bytes);
+        if (text.includes("\n\n") && text.includes("id: ")) break;
+      }
+      expect(text).toMatch(/^id: 1$/m);
+    }
+    expect((await fetch(`${stream}?cursor=%ff%fe`, { headers: { authorization } })).status).toBe(400);
   });
 
   test("a defect tells its trace id and nothing else", async () => {

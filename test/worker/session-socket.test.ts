@@ -19,10 +19,11 @@ beforeAll(async () => {
 });
 afterAll(() => worker.close());
 
-const address = (id = sessionId) => `${worker.origin.replace("http", "ws")}/api/sessions/${id}/socket`;
+const address = (id = sessionId, search = "") =>
+  `${worker.origin.replace("http", "ws")}/api/sessions/${id}/socket${search}`;
 
-async function refusal(headers: Record<string, string>, id = sessionId): Promise<number> {
-  const socket = new WebSocket(address(id), { headers });
+async function refusal(headers: Record<string, string>, id = sessionId, search = ""): Promise<number> {
+  const socket = new WebSocket(address(id, search), { headers });
   socket.on("error", () => undefined);
   const [, response] = await once(socket, "unexpected-response");
   socket.terminate();
@@ -107,6 +108,12 @@ describe("stays shut", () => {
     expect(await refusal({ origin: worker.origin })).toBe(401);
     const stranger = await otherCaller(worker);
     expect(await refusal({ authorization: `Bearer ${stranger.token}` })).toBe(404);
+  });
+
+  test("[P-21] for a cursor that is no number of digits", async () => {
+    const headers = { authorization: `Bearer ${me.token}` };
+    for (const cursor of ["-1", "", "0x10", "1e3", "9".repeat(16), "%ff"])
+      expect(await refusal(headers, sessionId, `?cursor=${cursor}`), cursor).toBe(400);
   });
 
   test("for sessions that are not there", async () => {

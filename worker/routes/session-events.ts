@@ -10,7 +10,13 @@ import { SSE_HEADERS } from "../sse.ts";
 const OBJECT_ORIGIN = "https://object";
 
 /** A place in the event log: "I have everything up to here". `Last-Event-ID` is how a browser says it on its own. */
-export const cursorQuery = z.object({ cursor: z.coerce.number().int().nonnegative().optional() });
+export const cursorQuery = z.object({
+  cursor: z
+    .string()
+    .regex(/^\d{1,15}$/, "a cursor is a number of digits only")
+    .transform(Number)
+    .optional(),
+});
 
 export function cursorOf(c: AppContext, cursor: number | undefined): number {
   const last = c.req.header("last-event-id");

@@ -71,11 +71,14 @@ test("[P-23] [P-26] SSE resumes by cursor and by Last-Event-ID, and a run's stre
   }
 });
 
-test("[P-24] [P-1] a page's bad frame closes that page only; a refused command is answered with its id", async () => {
+test("[P-24] [P-25] [P-1] a page's bad frame closes that page only; a refused command is answered with its id", async () => {
   const { sessionId, page } = await running();
   const clumsy = await Page.open(plane, sessionId);
   clumsy.socket.send('{"type":"prompt"}');
   expect((await clumsy.closed).code).toBe(4400);
+  const ahead = await Page.open(plane, sessionId);
+  ahead.socket.send(JSON.stringify({ type: "ack", cursor: ahead.view.cursor + 1_000 }));
+  expect((await ahead.closed).code).toBe(4400);
   const large = await Page.open(plane, sessionId);
   large.socket.send(JSON.stringify({ type: "prompt", id: "x", prompt: { text: "x".repeat(LIMITS.viewerFrameBytes) } }));
   expect((await large.closed).code).toBe(4413);

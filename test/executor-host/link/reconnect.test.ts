@@ -163,7 +163,7 @@ describe("liveness", () => {
     expect(host.attempts).toHaveLength(1);
   });
 
-  test("[P-20] a half-open connection is noticed after 15 s of silence", async () => {
+  test("[P-20] a half-open connection is noticed after 10 s of silence", async () => {
     await host.up();
     host.peer.answersPings = false;
     host.clock.advance(TIMES.linkSilenceMs - 1);

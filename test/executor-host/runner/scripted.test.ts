@@ -108,14 +108,14 @@ test("a runner that crashed is followed by one that ends its run, and keeps the 
   expect(messageOf(await next.client.events("run_2"))?.parts).toMatchObject([{ text: "again" }]);
 });
 
-test("SIGTERM cancels what runs and leaves", async () => {
+test("SIGTERM breaks off what runs, says that nobody cancelled it, and leaves", async () => {
   const { client, cwd, process } = await startRunner();
   await client.start({ runId: "run_1", prompt: "say begun\nhang", cwd });
   const events = client.events("run_1");
   await client.first("run_1", "message.delta");
   const exited = once(process, "exit");
   process.kill("SIGTERM");
-  expect(finishedOf(await events)).toMatchObject({ outcome: "cancelled" });
+  expect(finishedOf(await events)).toMatchObject({ outcome: "failed", reason: "container_failed" });
   expect(await exited).toEqual([0, null]);
 });
 

@@ -45,6 +45,39 @@ describe("the path of a run", () => {
     expect(worker?.runner.started).toHaveLength(1);
   });
 
+  test("[P-34] a worker that goes away before its runner was told: another one gets the run, which begins once", async () => {
+    const data = await under.lease();
+    data.acknowledges = false;
+    const run = runStart();
+    data.send({ type: "run.start", run });
+    await data.messages.next(({ type }) => type === "run.started");
+    const first = under.engine.workers.all.at(-1);
+    first?.end({ exitCode: 137, outOfMemory: false });
+    data.acknowledges = true;
+    data.acknowledge();
+    const second = await under.engine.workers.next((worker) => worker !== first);
+    await second.runner.calls.next(({ path }) => path.startsWith(`/provider-runs/${run.runId}/stream`));
+    second.runner.emit(run.runId, finished);
+    await under.eventOf(run.runId, "run.finished");
+    expect([first?.runner.started.length, second.runner.started.length]).toEqual([0, 1]);
+    expect(data.messages.all.filter(({ type }) => type === "run.started" || type === "run.aborted")).toHaveLength(1);
+  });
+
+  test("[P-34] a runner whose socket is gone was told nothing: when its worker has ended, another one gets the run", async () => {
+    await under.lease();
+    const { runId, worker } = await under.run();
+    worker.runner.emit(runId, finished);
+    await under.eventOf(runId, "run.finished");
+    worker.runner.die();
+    const run = runStart();
+    under.data().send({ type: "run.start", run });
+    await under.data().messages.next((message) => message.type === "run.started" && message.runId === run.runId);
+    worker.end({ exitCode: 0, outOfMemory: false });
+    const second = await under.engine.workers.next((each) => each !== worker);
+    await second.runner.calls.next(({ path }) => path.startsWith(`/provider-runs/${run.runId}/stream`));
+    expect(second.runner.started).toHaveLength(1);
+  });
+
   test("[P-34] a run that is stopped before the session has confirmed its start is never told to the runner", async () => {
     const data = await under.lease();
     data.acknowledges = false;
