@@ -1,4 +1,6 @@
 /** The HTTP API as plain fetch. Shapes come from #protocol/http.ts as types only: no validator travels to the page. */
+import type { z } from "zod";
+import type { appRecord, registerAppBody } from "#protocol/apps.ts";
 import type { DiffAnswer, SnapshotsAnswer } from "#protocol/changes.ts";
 import type { CredentialRecord } from "#protocol/credentials.ts";
 import type { HumanLoopReply } from "#protocol/events.ts";
@@ -75,9 +77,11 @@ export function query(values: Record<string, string | number | undefined>): stri
 export type Me = { id?: string; name?: string; role?: string; permissions?: string[] };
 /** The answer of GET /api/me may nest the person; the page wants one flat shape. */
 type MeAnswer = Me & { user?: Me; principal?: Me };
-export type NewSession = { title?: string; provider?: Provider; vmMode?: VmMode };
+export type NewSession = { title?: string; provider?: Provider; vmMode?: VmMode; appId?: string };
 export type FilePlace = { sessionId: string; snapshotId?: string; path?: string };
 export type NewCredential = { kind: CredentialKind; name: string; value: string; baseUrl?: string };
+export type AppRecord = z.output<typeof appRecord>;
+export type NewApp = z.input<typeof registerAppBody>;
 export type JoinToken = { token: string; expiresAt?: number };
 
 const id = encodeURIComponent;
@@ -131,6 +135,8 @@ export const api = {
     const answer = await json<JoinToken & { joinToken?: string }>("POST", "/api/hosts/join-tokens", {});
     return { token: answer.token ?? answer.joinToken ?? "", expiresAt: answer.expiresAt };
   },
+  apps: (signal?: AbortSignal) => json<{ apps: AppRecord[] }>("GET", "/api/apps/store", undefined, signal),
+  saveApp: (body: NewApp) => call("POST", "/api/apps/register", body),
   credentials: (signal?: AbortSignal) =>
     json<{ credentials: CredentialRecord[] }>("GET", "/api/credentials", undefined, signal),
   createCredential: (body: NewCredential) => call("POST", "/api/credentials", body),

@@ -84,8 +84,17 @@ const credentials = createRoute({
   component: lazyRouteComponent(() => import("./credentials/credentials-page.tsx"), "CredentialsPage"),
 });
 
+const apps = createRoute({
+  getParentRoute: () => app,
+  path: "/apps",
+  component: lazyRouteComponent(() => import("./apps/apps-page.tsx"), "AppsPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, app.addChildren([home, session, files, changes, inbox, hosts, credentials])]),
+  routeTree: root.addChildren([
+    signIn,
+    app.addChildren([home, session, files, changes, inbox, hosts, credentials, apps]),
+  ]),
   defaultPreload: "intent",
 });
 

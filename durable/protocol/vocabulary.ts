@@ -81,3 +81,4 @@ export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];
 
 /** Where an app's workers may go. */
 export const NETWORK_MODES = ["none", "providers", "allowlist", "open"] as const;
+export type NetworkMode = (typeof NETWORK_MODES)[number];

@@ -1,6 +1,9 @@
-/** The credentials page on the real Worker: a value goes in, and the page never has it again. */
+/**
+ * The pages of administrators on the real Worker: credentials, whose value goes in and never comes back, and apps, which use
+ * them.
+ */
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startTestControlPlane } from "../support/control-plane.ts";
 import { PortalBrowser, SCREENS } from "../support/portal-browser.ts";
@@ -18,17 +21,25 @@ afterAll(async () => {
   await control?.dispose();
 });
 
-it.each(["desktop", "phone"] as const)("[R-2.6] add, rotate and revoke on a %s", async (screen) => {
+/** A page of its own, signed in. */
+async function open(screen: keyof typeof SCREENS): Promise<Page> {
   const context = await browser.newContext({ ...SCREENS[screen], reducedMotion: "reduce", baseURL: control.url });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
+  await page.goto((await control.bootstrap("signIn")).signInUrl ?? "");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL((url) => url.pathname === "/");
+  return page;
+}
+
+const fits = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+
+it.each(["desktop", "phone"] as const)("[R-2.6] add, rotate and revoke on a %s", async (screen) => {
+  const page = await open(screen);
   const answers: Promise<string>[] = [];
   page.on("response", (response) => {
     if (response.url().includes("/api/credentials")) answers.push(response.text().catch(() => ""));
   });
-  await page.goto((await control.bootstrap("signIn")).signInUrl ?? "");
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await page.waitForURL((url) => url.pathname === "/");
   await page.goto("/credentials");
   await page.getByRole("button", { name: "Add a credential" }).click();
   await page.getByLabel("Name").fill("Team key");
@@ -37,7 +48,7 @@ it.each(["desktop", "phone"] as const)("[R-2.6] add, rotate and revoke on a %s",
   const row = page.getByTestId("credential-row").filter({ hasText: "Team key" });
   await row.getByText("…0007").waitFor();
   await row.getByText("never used").waitFor();
-  expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
+  expect(await fits(page)).toBe(true);
   const folder = process.env.SCREENSHOTS;
   if (folder) await page.screenshot({ path: join(folder, `credentials-${screen}.png`) });
 
@@ -51,5 +62,62 @@ it.each(["desktop", "phone"] as const)("[R-2.6] add, rotate and revoke on a %s",
   await page.getByText("No credential yet").waitFor();
   expect(await page.content()).not.toContain(VALUE);
   expect((await Promise.all(answers)).join()).not.toContain(VALUE);
-  await context.close();
+  await page.context().close();
 });
+
+it.each(["desktop", "phone"] as const)(
+  "[R-8.2] an app is added, changed and begins a session on a %s",
+  async (screen) => {
+    const page = await open(screen);
+    const name = `Careful on a ${screen}`;
+    const registered = () => page.waitForResponse((response) => response.url().endsWith("/api/apps/register"));
+    if (screen === "desktop") await page.getByRole("link", { name: "Apps" }).click();
+    else await page.goto("/apps");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    // By keyboard from the name to the end of the form.
+    const dialog = page.getByRole("dialog");
+    await page.keyboard.type(name);
+    await dialog.getByLabel("Agent").selectOption("Scripted");
+    await dialog.getByLabel("Model").fill("m-app");
+    await dialog.getByLabel("Network").selectOption("Listed hosts");
+    await dialog.getByLabel("Hosts, one a line").fill("https://github.com/");
+    await dialog.getByLabel("Time to answer, minutes").fill("60");
+    expect(await fits(page)).toBe(true);
+    const folder = process.env.SCREENSHOTS;
+    if (folder) await page.screenshot({ path: join(folder, `app-form-${screen}.png`) });
+    // What the API refuses is said, and nothing that was typed is lost.
+    const [refused] = await Promise.all([registered(), dialog.getByLabel("Model").press("Enter")]);
+    expect(refused.status()).toBe(400);
+    await dialog.getByText("a host name").waitFor();
+    await dialog.getByLabel("Hosts, one a line").fill("github.com\n*.packages.example");
+    const [added] = await Promise.all([registered(), dialog.getByLabel("Model").press("Enter")]);
+    expect(await added.json()).toMatchObject({
+      app: {
+        name,
+        runtimeDefaults: {
+          provider: "scripted",
+          model: "m-app",
+          humanLoopTimeoutMs: 3_600_000,
+          networkPolicy: "allowlist",
+          allowlist: ["github.com", "*.packages.example"],
+        },
+      },
+    });
+    const row = page.getByTestId("app-row").filter({ hasText: name });
+    await row.getByText("Scripted, m-app · network: Listed hosts").waitFor();
+
+    await row.getByRole("button", { name: "Change" }).click();
+    await dialog.getByLabel("Network").selectOption("Nothing");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await row.getByText("network: Nothing").waitFor();
+    expect(await fits(page)).toBe(true);
+    if (folder) await page.screenshot({ path: join(folder, `apps-${screen}.png`) });
+
+    await row.getByRole("button", { name: "New session" }).click();
+    await page.waitForURL(/\/s\/ses_/);
+    const sessionId = new URL(page.url()).pathname.split("/")[2];
+    const { view } = await (await page.request.get(`/api/sessions/${sessionId}`)).json();
+    expect(view).toMatchObject({ provider: "scripted", appId: (await added.json()).app.id });
+    await page.context().close();
+  },
+);

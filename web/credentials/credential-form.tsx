@@ -1,15 +1,15 @@
 /** Entering a value: for a new credential, or as the next value of one that is there. It is never shown again. */
-import { type ComponentProps, type FormEvent, useId, useState } from "react";
+import { type ComponentProps, type FormEvent, useState } from "react";
 import type { CredentialRecord } from "#protocol/credentials.ts";
 import type { CredentialKind } from "#protocol/vocabulary.ts";
 import { Button } from "../ui/button.tsx";
 import { Dialog } from "../ui/dialog.tsx";
+import { Field, Select } from "../ui/field.tsx";
 import { KIND_NAME } from "./credential-kinds.ts";
 import { useCreateCredential, useRotateCredential } from "./credential-queries.ts";
 
 /** What a page can offer: `header` has no page of its own yet. */
 const OFFERED = ["anthropic", "openai", "openai-compatible"] as const satisfies readonly CredentialKind[];
-const FIELD = "w-full rounded-lg border border-line-strong bg-surface px-3 py-2 pointer-coarse:min-h-11";
 
 export function AddCredential({ onClose }: { onClose: () => void }) {
   const [kind, setKind] = useState<(typeof OFFERED)[number]>("anthropic");
@@ -17,7 +17,6 @@ export function AddCredential({ onClose }: { onClose: () => void }) {
   const [baseUrl, setBaseUrl] = useState("");
   const [value, setValue] = useState("");
   const create = useCreateCredential(onClose);
-  const kindId = useId();
   const needsUrl = kind === "openai-compatible";
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -31,21 +30,12 @@ export function AddCredential({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Add a credential" onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-4" autoComplete="off">
-        <label htmlFor={kindId} className="flex flex-col gap-1 text-sm">
-          Kind
-          <select
-            id={kindId}
-            value={kind}
-            onChange={(event) => setKind(OFFERED.find((each) => each === event.target.value) ?? "anthropic")}
-            className={FIELD}
-          >
-            {OFFERED.map((each) => (
-              <option key={each} value={each}>
-                {KIND_NAME[each]}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Select
+          label="Kind"
+          value={kind}
+          options={OFFERED.map((each) => ({ value: each, text: KIND_NAME[each] }))}
+          onValue={setKind}
+        />
         <Field label="Name" value={name} onValue={setName} maxLength={100} required data-autofocus />
         <Field
           label={needsUrl ? "Base URL" : "Base URL (if not the vendor's own)"}
@@ -88,19 +78,7 @@ export function RotateCredential({ credential, onClose }: { credential: Credenti
   );
 }
 
-type FieldProps = Omit<ComponentProps<"input">, "onChange"> & { label: string; onValue: (value: string) => void };
-
-function Field({ label, onValue, ...input }: FieldProps) {
-  const id = useId();
-  return (
-    <label htmlFor={id} className="flex flex-col gap-1 text-sm">
-      {label}
-      <input id={id} onChange={(event) => onValue(event.target.value)} className={FIELD} {...input} />
-    </label>
-  );
-}
-
-function ValueField(props: Omit<FieldProps, "label">) {
+function ValueField(props: Omit<ComponentProps<typeof Field>, "label">) {
   return (
     <div className="flex flex-col gap-1">
       {/* No password manager has any business with a key of the organisation's. */}

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { CircleHelp, Inbox, KeyRound, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
+import { Blocks, CircleHelp, Inbox, KeyRound, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
 import { useState } from "react";
 import { api } from "../api.ts";
 import { useInbox } from "../inbox/inbox-queries.ts";
@@ -132,6 +132,15 @@ function SidebarFooter() {
         activeProps={{ className: "bg-line/60 text-ink" }}
       >
         <Server size={16} aria-hidden /> Hosts
+      </Link>
+      <Link
+        to="/apps"
+        aria-label="Apps"
+        title="Apps"
+        className="grid size-8 place-items-center rounded-lg text-ink-soft hover:bg-line/60 hover:text-ink pointer-coarse:size-10"
+        activeProps={{ className: "bg-line/60 text-ink" }}
+      >
+        <Blocks size={16} aria-hidden />
       </Link>
       {mayKeep && (
         <Link

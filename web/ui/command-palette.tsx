@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { CircleHelp, Inbox, KeyRound, MessageSquarePlus, Moon, Server } from "lucide-react";
+import { Blocks, CircleHelp, Inbox, KeyRound, MessageSquarePlus, Moon, Server } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useEffect, useId, useState } from "react";
 import { useSessions } from "../sessions/session-queries.ts";
 import { cx } from "./cx.ts";
@@ -100,6 +100,12 @@ function useEntries(query: string, onClose: () => void): Entry[] {
       title: "Hosts",
       icon: <Server size={17} className={icon} />,
       run: go(() => navigate({ to: "/hosts" })),
+    },
+    {
+      key: "apps",
+      title: "Apps",
+      icon: <Blocks size={17} className={icon} />,
+      run: go(() => navigate({ to: "/apps" })),
     },
     {
       key: "credentials",
