@@ -89,11 +89,13 @@ export function AppForm({ app, onClose }: { app?: AppRecord; onClose: () => void
         <div className="grid gap-4 sm:grid-cols-2">
           <Minutes
             label="Longest run, minutes"
+            placeholder="The default"
             value={draft.runMinutes}
             onValue={(runMinutes) => set({ runMinutes })}
           />
           <Minutes
             label="Time to answer, minutes"
+            placeholder="As long as it takes"
             value={draft.answerMinutes}
             onValue={(answerMinutes) => set({ answerMinutes })}
           />
@@ -128,6 +130,6 @@ export function AppForm({ app, onClose }: { app?: AppRecord; onClose: () => void
   );
 }
 
-function Minutes(props: { label: string; value: string; onValue: (value: string) => void }) {
-  return <Field type="number" min={1} max={10_080} step="any" inputMode="decimal" placeholder="No limit" {...props} />;
+function Minutes(props: { label: string; placeholder: string; value: string; onValue: (value: string) => void }) {
+  return <Field type="number" min={1} max={10_080} step="any" inputMode="decimal" {...props} />;
 }
