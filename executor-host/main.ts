@@ -41,7 +41,7 @@ import { CliHealth } from "./toolkit/cli-health.ts";
 import { prepareToolkit } from "./toolkit/toolkit.ts";
 import { WorkerImage, type WorkerImageNeeds } from "./worker-image.ts";
 import { handInWorkspace } from "./workspace/hand-in.ts";
-import { hostBases } from "./workspace/host-bases.ts";
+import { hostBases, unmountIdle } from "./workspace/host-bases.ts";
 import { restoreWorkspace } from "./workspace/restore.ts";
 import { syncWorkspace } from "./workspace/sync.ts";
 
@@ -124,6 +124,8 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
       image.close();
       await sessions.close();
       await kept.close();
+      // With a lease its worker may still run: the next daemon goes on with it.
+      unmountIdle(host.paths, (sessionId) => host.records.lease(sessionId) === undefined);
       host.database.close();
     },
     facts,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Settings, StatePaths } from "../config.ts";
 import type { Logger } from "../logs.ts";
 import { readLayer } from "./layer.ts";
+import { unmount } from "./overlay.ts";
 import { type Bases, canKeepBases } from "./warm-base.ts";
 
 const ENGINE_PID_FILE = "/run/docker.pid";
@@ -21,6 +22,18 @@ export function hostBases(paths: StatePaths, settings: Settings, logger: Logger)
     mkdirSync(paths.bases, { recursive: true, mode: 0o700 });
     return { folder: paths.bases, atMost: settings.warmBases, inUse: () => basesInUse(paths.sessions) };
   };
+}
+
+/**
+ * Takes the mounts off the workspaces of sessions that nobody works in: whoever needs one mounts it again. So a host that
+ * ended in good order leaves no mount behind. For a moment in which nothing syncs: an unmounted layer looks empty.
+ */
+export function unmountIdle({ sessions }: StatePaths, isIdle: (sessionId: string) => boolean): void {
+  if (!existsSync(sessions)) return;
+  for (const sessionId of readdirSync(sessions)) {
+    const root = join(sessions, sessionId, "workspace");
+    if (readLayer(join(sessions, sessionId, "sync")) !== undefined && isIdle(sessionId)) unmount(root);
+  }
 }
 
 /** A container is given a folder by its path; an engine in another mount namespace would find an empty one there. */

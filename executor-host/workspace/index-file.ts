@@ -81,14 +81,24 @@ export function keepSnapshot(
   replaceFile(join(stateDir, `${snapshotId}.index`), index);
 }
 
-/** The same as [keepSnapshot], with what another state folder keeps of the snapshot. Its files are never written again. */
-export function shareSnapshot(from: string, to: string, snapshotId: string): void {
+/**
+ * Links what state folders keep into another one, beside its current snapshot: the manifest of `snapshotId` from `manifestFrom`,
+ * and as its index that of the current snapshot of `indexFrom`, which has the same tree. Files here are never written again.
+ */
+export function shareSnapshot(
+  { manifestFrom, indexFrom }: { manifestFrom: string; indexFrom: string },
+  to: string,
+  snapshotId: string,
+): void {
   mkdirSync(to, { recursive: true });
-  for (const ending of ["manifest", "index"]) {
-    const target = join(to, `${snapshotId}.${ending}`);
-    rmSync(target, { force: true });
-    linkSync(join(from, `${snapshotId}.${ending}`), target);
-  }
+  linkFile(join(manifestFrom, `${snapshotId}.manifest`), join(to, `${snapshotId}.manifest`));
+  linkFile(join(indexFrom, `${readCurrentId(indexFrom)}.index`), join(to, `${snapshotId}.index`));
+}
+
+function linkFile(from: string, to: string): void {
+  if (from === to) return;
+  rmSync(to, { force: true });
+  linkSync(from, to);
 }
 
 /** Is there a snapshot that the workspace is compared with? */

@@ -13,7 +13,7 @@ import { removeTree } from "./remove-tree.ts";
 import { finishInterruptedRestore, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
 import type { FromRestoreThread, RestoreThreadInput, ToRestoreThread } from "./restore-thread.ts";
 import { realTools, StoreClient, type StoreTools } from "./store-client.ts";
-import { type Base, type Bases, findBase, makeBase, pruneBases, stateOf } from "./warm-base.ts";
+import { type Base, type Bases, findBase, findTree, makeBase, pruneBases, stateOf, treeOf } from "./warm-base.ts";
 
 /** `failBefore` is for tests: the step before which everything ends as if the daemon had been killed. */
 export type RestoreTools = StoreTools & { failBefore?: string };
@@ -35,17 +35,25 @@ export async function restoreWorkspace(input: RestoreInput, tools: RestoreTools 
   return await restoreOnBase(input, input.bases, tools);
 }
 
-/** On a base that is there, without a byte from the store and without a file made; else the base is made first. */
+/** On a base that is there, without a file made, and at most a manifest from the store; else the base is made first. */
 async function restoreOnBase(input: RestoreInput, bases: Bases, tools: RestoreTools): Promise<RestoreResult> {
-  const { snapshotId } = input;
+  const { snapshotId, stateDir } = input;
+  let base = findBase(bases, snapshotId);
   let bytesFetched = 0;
-  const base =
-    findBase(bases, snapshotId) ??
-    (await makeBase(bases, snapshotId, async (place) => {
+  if (base === undefined) {
+    bytesFetched = await haveManifest(input, tools);
+    const tree = treeOf(readManifestText(stateDir, snapshotId) ?? new Uint8Array(0));
+    base = findTree(bases, tree);
+    base ??= await makeBase(bases, tree, async (place) => {
+      keepSnapshot(place.stateDir, snapshotId, readManifestText(stateDir, snapshotId), new Map());
       const restored = await restoreTree({ ...input, ...place }, tools);
-      bytesFetched = restored.bytesFetched;
+      bytesFetched += restored.bytesFetched;
       return restored;
-    }));
+    });
+    // The next time, nothing has to be fetched to know it.
+    const known = stateOf(base.folder);
+    shareSnapshot({ manifestFrom: stateDir, indexFrom: known }, known, snapshotId);
+  }
   input.signal?.throwIfAborted();
   lieOn(base, input, tools.failBefore);
   pruneBases(bases);
@@ -59,7 +67,8 @@ function lieOn(base: Base, { root, stateDir, snapshotId, owner }: RestoreInput, 
   mkdirSync(upper, { recursive: true, mode: 0o700 });
   chmodSync(upper, (lstatSync(root, { throwIfNoEntry: false }) ?? lstatSync(lowerOf(layer))).mode & 0o7777);
   if (owner !== undefined) chownSync(upper, owner.uid, owner.gid);
-  shareSnapshot(stateOf(base.folder), stateDir, snapshotId);
+  const known = stateOf(base.folder);
+  shareSnapshot({ manifestFrom: known, indexFrom: known }, stateDir, snapshotId);
   swapIn({ root, stateDir }, snapshotId, stepsThatFail(failBefore), layer);
 }
 
@@ -67,12 +76,7 @@ async function restoreTree(input: RestoreInput, tools: RestoreTools): Promise<Re
   const { root, stateDir, sessionId, snapshotId, owner } = input;
   finishInterruptedRestore(input);
   const client = new StoreClient(input, tools);
-  let bytesFetched = 0;
-  if (readManifestText(stateDir, snapshotId) === undefined) {
-    const fetched = await client.getManifest(snapshotId);
-    bytesFetched += fetched.bytesFetched;
-    keepSnapshot(stateDir, snapshotId, fetched.text, new Map());
-  }
+  let bytesFetched = await haveManifest(input, tools);
   const workerData: RestoreThreadInput = {
     root,
     stateDir,
@@ -95,6 +99,15 @@ async function restoreTree(input: RestoreInput, tools: RestoreTools): Promise<Re
     }
     throw error;
   }
+}
+
+/** Fetches the snapshot's manifest when the state folder lacks it; gives the bytes that came for it. */
+async function haveManifest(input: RestoreInput, tools: RestoreTools): Promise<number> {
+  const { stateDir, snapshotId } = input;
+  if (readManifestText(stateDir, snapshotId) !== undefined) return 0;
+  const { text, bytesFetched } = await new StoreClient(input, tools).getManifest(snapshotId);
+  keepSnapshot(stateDir, snapshotId, text, new Map());
+  return bytesFetched;
 }
 
 type Asked = Extract<FromRestoreThread, { type: "fetch" }>;

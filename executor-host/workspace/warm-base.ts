@@ -1,11 +1,12 @@
 /**
  * Trees of snapshots that this host has restored once, shown to any number of workspaces at the same time, so that a new
- * session on a known base creates no file:
+ * session on a known base creates no file. Two snapshots of the same tree, a session's and its fork's, share one:
  *
- *   <bases>/<snapshot>/tree/    exactly the snapshot; only ever read, as an overlay's lower layer
- *                     /state/   its manifest and index (index-file.ts), to be the new workspace's own
- *                     /used     touched when somebody takes it: what was not used longest goes first
- *   <bases>/.making-<snapshot>  being restored; a try that was broken off goes on there
+ *   <bases>/<tree>/tree/    exactly the snapshot; only ever read, as an overlay's lower layer
+ *                 /state/   the index of the snapshot that it was made for, which is current there, and the manifests of
+ *                           all snapshots of this tree so far (index-file.ts)
+ *                 /used     touched when somebody takes it: what was not used longest goes first
+ *   <bases>/.making-<tree>  being restored; a try that was broken off goes on there
  *
  * A base that a workspace lies on is never removed.
  */
@@ -21,7 +22,8 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { isMountable, overlayWorks } from "./overlay.ts";
-import type { RestoreResult } from "./port.ts";
+import { type RestoreResult, StoreError } from "./port.ts";
+import { sha256 } from "./read-content.ts";
 import { removeTree } from "./remove-tree.ts";
 
 export type Bases = {
@@ -40,9 +42,28 @@ export function stateOf(folder: string): string {
   return join(folder, "state");
 }
 
-/** The base of `snapshotId` when it is there; it counts as used now. */
-export function findBase({ folder }: Bases, snapshotId: string): Base | undefined {
-  const base = join(folder, snapshotId);
+/**
+ * Names what a manifest says of the tree, and nothing else: not whose it is, where it lies in the store, or what came before.
+ * Throws when the text is not laid out as a manifest (manifest-text.ts).
+ */
+export function treeOf(text: Uint8Array): string {
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+  const start = bytes.indexOf('\n"entries":[\n');
+  const end = bytes.indexOf('\n"omitted":[\n', start);
+  if (start === -1 || end === -1) throw new StoreError("snapshot_invalid", "the manifest has no entries", false);
+  return sha256(bytes.subarray(start, end));
+}
+
+/** The base that was taken for `snapshotId` before; it counts as used now. */
+export function findBase(bases: Bases, snapshotId: string): Base | undefined {
+  const has = (name: string) => existsSync(join(bases.folder, name, "state", `${snapshotId}.manifest`));
+  const name = readdirSync(bases.folder).find((each) => !each.startsWith(".") && has(each));
+  return name === undefined ? undefined : findTree(bases, name);
+}
+
+/** The base with this tree when it is there; it counts as used now. */
+export function findTree({ folder }: Bases, tree: string): Base | undefined {
+  const base = join(folder, tree);
   const note = join(base, "used");
   if (!existsSync(note)) return undefined;
   const now = new Date();
@@ -53,14 +74,14 @@ export function findBase({ folder }: Bases, snapshotId: string): Base | undefine
 /** Makes the base with `restore`, which fills tree/ and state/ of the folder that it is given. Throws what it throws. */
 export async function makeBase(
   bases: Bases,
-  snapshotId: string,
+  tree: string,
   restore: (place: { root: string; stateDir: string }) => Promise<RestoreResult>,
 ): Promise<Base> {
-  const target = join(bases.folder, snapshotId);
+  const target = join(bases.folder, tree);
   const first = making.get(target);
   if (first !== undefined) return await first;
   const work = (async () => {
-    const unfinished = join(bases.folder, `.making-${snapshotId}`);
+    const unfinished = join(bases.folder, `.making-${tree}`);
     mkdirSync(unfinished, { recursive: true, mode: 0o700 });
     const { files, bytes } = await restore({ root: join(unfinished, "tree"), stateDir: stateOf(unfinished) });
     writeFileSync(join(unfinished, "used"), JSON.stringify({ files, bytes }), { flush: true });

@@ -12,7 +12,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseManifest, readLast, readManifestText } from "../../../executor-host/workspace/index-file.ts";
 import { lowerOf, moveWorkspace, readLayer, removeWorkspace, upperOf } from "../../../executor-host/workspace/layer.ts";
@@ -79,6 +79,25 @@ test("[R-4.2] the second session on a base fetches nothing and makes no file", a
   expect(await syncWorkspace(second)).toMatchObject({ changed: false, snapshotId, bytesSent: 0 });
 });
 
+test("[R-4.2] another snapshot of the same tree, a fork's say, lies on the same base and is itself", async () => {
+  const first = place();
+  await restoreWorkspace(first);
+  const fork = { ...at.input, stateDir: join(at.folder, "fork") };
+  ({ snapshotId } = await syncWorkspace(fork));
+  expect(snapshotId).not.toBe(first.snapshotId);
+  for (const bytes of ["its manifest", "nothing"]) {
+    at.peer.calls.length = 0;
+    const there = place();
+    const { bytesFetched } = await restoreWorkspace(there);
+    expect(at.peer.calls.map(({ path }) => path)).toEqual(bytes === "nothing" ? [] : [`/snapshots/${snapshotId}`]);
+    expect(bytesFetched === 0).toBe(bytes === "nothing");
+    expect(readLayer(there.stateDir)?.base).toBe(readLayer(first.stateDir)?.base);
+    expect(describeTree(there.root)).toEqual(wanted);
+    expect(await syncWorkspace(there)).toMatchObject({ changed: false, snapshotId, bytesSent: 0 });
+  }
+  expect(readdirSync(bases.folder)).toHaveLength(1);
+});
+
 test("[P-snap-1] everything that can happen to a base's files is in the next snapshot, and the base stays as it was", async () => {
   const there = place();
   await restoreWorkspace(there);
@@ -140,7 +159,7 @@ test("[R-3.2] a layer whose base is gone is never taken for an empty workspace",
   const there = place();
   await restoreWorkspace(there);
   unmount(there.root);
-  renameSync(join(bases.folder, snapshotId), join(bases.folder, "elsewhere"));
+  renameSync(readLayer(there.stateDir)!.base, join(bases.folder, "elsewhere"));
   const commits = at.peer.commits.length;
   await expect(syncWorkspace(there)).rejects.toMatchObject({ reason: "workspace_unusable" });
   expect(at.peer.commits.length).toBe(commits);
@@ -185,18 +204,18 @@ test("what was set aside lies on its base, and can be looked at again", async ()
 test("bases beyond the bound go, the longest unused first, and never one that is lain on", async () => {
   const first = place();
   await restoreWorkspace(first);
-  used.add(join(bases.folder, snapshotId));
-  const ids = [snapshotId];
+  const made = [readLayer(first.stateDir)!.base];
+  used.add(made[0]!);
   for (const text of ["two", "three"]) {
     at.write("top.txt", text);
     ({ snapshotId } = await syncWorkspace(at.input));
-    ids.push(snapshotId);
     const there = place();
     await restoreWorkspace(there);
+    made.push(readLayer(there.stateDir)!.base);
     expect(readFileSync(join(there.root, "top.txt"), "utf8")).toBe(text);
     removeWorkspace(there);
   }
-  expect(readdirSync(bases.folder).sort()).toEqual([ids[0], ids[2]].sort());
+  expect(readdirSync(bases.folder).sort()).toEqual([made[0]!, made[2]!].map((path) => basename(path)).sort());
   expect(describeTree(first.root)).toEqual(wanted);
   expect(upperAt(first.root)).toBeDefined();
 });
