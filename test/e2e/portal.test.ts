@@ -438,6 +438,15 @@ describe("what is true is shown", () => {
     await page.goto(`/s/${session.id}`);
     await page.getByText(/Host studio is offline since .* the session is kept/).waitFor();
     expect(await transcriptOf(page)).toContain("I copy the file");
+    // It is lost, with work that no snapshot has.
+    session.say([{ type: "worker.status", data: { state: "cold", detail: "the host fell silent" } }]);
+    await page.getByText("Work that was not saved is kept on host studio, which is offline.").waitFor();
+    const { hostId } = session.view.workspace.kept?.[0] ?? { hostId: "" };
+    const [epoch, snapshotId] = [session.view.workspace.kept?.[0]?.epoch ?? 0, "e".repeat(64)];
+    const sizes = { files: 3, bytes: 3, bytesSent: 3, durationMs: 1 };
+    session.say([{ type: "workspace.kept", data: { hostId, epoch, snapshotId, ...sizes } }]);
+    await page.getByText("What host studio had not saved is in a snapshot of its own (3 files).").waitFor();
+    expect(await page.getByRole("link", { name: "Look at it" }).getAttribute("href")).toContain(snapshotId);
   });
 
   it("groups the steps by their state", async () => {

@@ -9,6 +9,8 @@ import { useHosts } from "../hosts/host-queries.ts";
 import { RelativeTime } from "../ui/relative-time.tsx";
 import { type DotTone, StatusDot } from "../ui/status-dot.tsx";
 import { BlockedWorkspace } from "./blocked-workspace.tsx";
+import { KeptWork } from "./kept-work.tsx";
+import { failureTexts } from "./safety-texts.ts";
 
 const WORKER_TEXT: Readonly<Record<WorkerView["state"], string>> = {
   cold: "Not started",
@@ -55,6 +57,7 @@ export const WorkspaceStatus = memo(function WorkspaceStatus({
           {worker.detail && <span className="block text-ink-soft text-xs">{worker.detail}</span>}
         </span>
       </p>
+      <KeptWork sessionId={sessionId} kept={workspace.kept ?? []} hosts={hosts} />
       <HostAway host={host} cutOff={running && !hostConnected && worker.state === "active"} />
     </div>
   );
@@ -63,12 +66,13 @@ export const WorkspaceStatus = memo(function WorkspaceStatus({
 function Saved({ sessionId, workspace }: { sessionId: string; workspace: WorkspaceView }) {
   const { snapshotId, syncedAt, files, bytes, failure, discarded } = workspace;
   if (failure) {
+    const { title, words } = failureTexts(failure);
     return (
       <div className="flex items-start gap-2.5 text-warn" role="status">
         <CloudAlert size={16} className="mt-0.5 shrink-0" aria-hidden />
         <span className="min-w-0 break-words">
-          Not saved
-          <span className="block break-words text-ink">{failure.reason}</span>
+          {title}
+          <span className="block break-words text-ink">{words}</span>
           <span className="block text-xs">
             Attempt {failure.attempt}
             {failure.nextAt && !failure.blocked ? `, retrying at ${clockTime(failure.nextAt)}` : ""}
