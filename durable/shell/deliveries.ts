@@ -53,13 +53,18 @@ export class Deliveries {
   async #work(name: string, lane: Lane): Promise<void> {
     lane.carrying = true;
     this.#carrying++;
-    for (const key of lane.waiting) {
-      lane.waiting.delete(key);
-      if (await this.#one(key)) lane.waiting.add(key);
+    try {
+      for (const key of lane.waiting) {
+        lane.waiting.delete(key);
+        if (await this.#one(key)) lane.waiting.add(key);
+      }
+      lane.done.resolve();
+    } catch (error) {
+      // The tables could not be read or written: whoever waits hears of it, and the entries come again with the alarm.
+      lane.done.reject(error);
     }
     this.#carrying--;
     this.#lanes.delete(name);
-    lane.done.resolve();
     this.#begin();
   }
 

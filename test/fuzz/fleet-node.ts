@@ -21,6 +21,9 @@ type Instance = Care & { link: LinkStore; ctx: DurableObjectState };
 type Called = Pick<FleetRpc, "requestLease" | "cancelRequest" | "releaseLease" | "confirmLease" | "deadLetter">;
 
 export class FleetNode extends ObjectNode<Instance> {
+  /** What operators want of hosts by now. */
+  readonly #wishes = new Map<string, boolean>();
+
   constructor(world: World) {
     super(world, "fleet");
   }
@@ -87,6 +90,21 @@ export class FleetNode extends ObjectNode<Instance> {
           return { ok: true };
         }),
     };
+  }
+
+  /** An operator's word about a host; their client says it again until it is heard. */
+  drain(hostId: string, draining: boolean): void {
+    this.#wishes.set(hostId, draining);
+    const said = this.call(undefined, "drain", async ({ fleet, chores, ctx }) => {
+      fleet.drain(hostId, draining);
+      ctx.waitUntil(chores.settle());
+    });
+    const again = () => this.#wishes.get(hostId) === draining && this.drain(hostId, draining);
+    said.catch(() => this.world.agenda.after(1_000, "drain again", again));
+  }
+
+  drains(hostId: string): boolean {
+    return this.disk.rows("SELECT 1 FROM host WHERE host_id = ? AND draining = 1", hostId).length > 0;
   }
 
   register(hostId: string, name: string): void {

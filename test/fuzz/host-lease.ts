@@ -59,6 +59,12 @@ export class HostLease {
     this.#next();
   }
 
+  /** The host is to be empty: saved and given back when its runs have ended. */
+  leave(): void {
+    this.disk.stopWanted = true;
+    this.#next();
+  }
+
   end(): void {
     this.#over = true;
     this.dial.close();
@@ -88,7 +94,7 @@ export class HostLease {
           asked: undefined,
           replies: [],
         });
-        disk.stopWanted = false;
+        disk.stopWanted = this.#host.draining;
         this.#say({ type: "run.accepted", runId: message.run.runId });
         break;
       case "run.stop":

@@ -25,6 +25,9 @@ export class Host {
   /** Standing still: what would have happened happens afterwards, in order. */
   #backlog: (() => void)[] | undefined;
   ready = true;
+  labels: Record<string, string> = {};
+  /** An operator wants it empty. */
+  draining = false;
   /** Loses touch in the moment in which it is about to start a run. */
   offlineAtStart = false;
   /** Refuses offers with this probability. */
@@ -112,6 +115,15 @@ export class Host {
     });
   }
 
+  /** The operator has what they wanted: the daemon is started again, and the pool may give it work. */
+  goBackToWork(): void {
+    if (!this.draining && !this.world.fleet.drains(this.id)) return;
+    this.crash("daemon");
+    this.draining = false;
+    this.world.fleet.drain(this.id, false);
+    this.boot();
+  }
+
   tellFacts(): void {
     if (!this.#life.alive) return;
     const providers: HostFacts["providers"] = {
@@ -123,8 +135,8 @@ export class Host {
       platform: "sim",
       vmModes: ["docker"],
       providers,
-      labels: {},
-      slots: this.slots,
+      labels: this.labels,
+      slots: this.draining ? 0 : this.slots,
     };
     this.#control?.say({ type: "facts", facts, leases: this.leases() });
   }
@@ -178,7 +190,12 @@ export class Host {
       const { assignment } = message;
       const { sessionId, epoch } = assignment;
       const held = this.leases();
-      const decision = decideOffer(assignment, { draining: false, slots: this.slots, vmModes: ["docker"], held });
+      const decision = decideOffer(assignment, {
+        draining: this.draining,
+        slots: this.slots,
+        vmModes: ["docker"],
+        held,
+      });
       const refused = decision.accept && !decision.again && this.random.chance(this.moody);
       if (!decision.accept || refused) {
         const reason = decision.accept ? "the disk is full" : decision.reason;
@@ -201,6 +218,10 @@ export class Host {
         this.#start(lease);
       }
       this.#control?.say({ type: "assign.accept", sessionId, epoch });
+    } else if (message.type === "drain") {
+      this.draining = true;
+      for (const lease of this.#open.values()) lease.leave();
+      this.tellFacts();
     } else if (message.type === "lease.revoked") {
       const lease = this.#disk.leases.get(message.sessionId);
       if (lease?.epoch === message.epoch) this.forget(lease, "silently");

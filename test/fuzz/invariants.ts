@@ -17,6 +17,7 @@ export function checkStep(world: World): void {
   }
   if (world.fleet.awake && world.ledger.changed(world.fleet)) {
     for (const lease of leases(world)) world.ledger.leased(lease.session_id, lease.epoch, lease.host_id);
+    world.queueWatch.look();
     checkFleetDeadlines(world);
   }
 }
@@ -36,6 +37,9 @@ function checkSession(world: World, session: SessionNode): void {
     if (!run || run.state === "finished" || run.state === "cancelling")
       world.violation("S-10", `${requestId} is open although ${runId} is ${run?.state ?? "gone"}`);
   }
+  for (const run of told.runs)
+    if (run.state === "waiting" && run.parked && told.worker.state === "active")
+      world.violation("S-40", `${run.id} is parked and keeps its worker`);
   checkDeadlines(world, session);
 }
 

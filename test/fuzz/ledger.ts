@@ -25,6 +25,8 @@ export class Told {
   readonly prompts = new Map<string, string>();
   readonly resolved = new Map<string, number>();
   readonly cancelling = new Set<string>();
+  /** By epoch, the last message of a host that brought events. */
+  readonly taken = new Map<number, number>();
 
   constructor(sessionId: string) {
     this.view = emptyView(sessionId);
@@ -51,6 +53,7 @@ export class Ledger {
   readonly #replies = new Map<string, string>();
   readonly #epochs = new Map<string, Map<number, string>>();
   readonly #seen = new Map<Watched, { instance: unknown; changes: number }>();
+  readonly #redrives = new Map<string, string>();
   readonly #spoken = new Map<string, number>();
   readonly #heard = new Map<string, number>();
   /** Runs that were carried out again after an earlier attempt had begun: they had all asked for it. */
@@ -114,6 +117,8 @@ export class Ledger {
         `attempt ${run.attempt} of ${run.runId} was carried out at ${earlier} and at ${where}`,
       );
     this.#executions.set(key, where);
+    if (run.part !== undefined && !run.given?.length)
+      this.#world.violation("S-41", `part ${run.part} of ${run.runId} is not told what was answered`);
     const again = Array.from({ length: run.attempt - 1 }, (_, before) => `${run.runId}/${before + 1}`);
     if (!again.some((attempt) => this.#executions.has(attempt))) return;
     const known = this.told.get(run.sessionId)?.view;
@@ -198,12 +203,23 @@ export class Ledger {
       told.view.cursor,
     );
     for (const row of rows) {
-      if (row.epoch !== null) this.#underLease(told, row);
+      // A fold puts the words of people into one row with those of a host that were taken long ago.
+      const news = row.epoch !== null && (row.taken ?? 0) > (told.taken.get(row.epoch) ?? 0);
+      if (news) this.#underLease(told, row);
+      if (row.epoch !== null && news) told.taken.set(row.epoch, row.taken ?? 0);
       // A row that was known may have grown.
       const events = (JSON.parse(row.events) as SessionEvent[]).filter(({ seq }) => seq > told.view.cursor);
       for (const event of events) this.#event(told, event);
       told.folds.set(told.view.cursor, told.view);
     }
+  }
+
+  /** However often it is asked for, a dead letter makes one new run (F-19). */
+  #redriven(of: string | undefined, as: string, broken: (rule: string, what: string) => void): void {
+    if (of === undefined) return;
+    const first = this.#redrives.get(of);
+    if (first !== undefined) broken("F-19", `${of} was redriven as ${first} and as ${as}`);
+    this.#redrives.set(of, as);
   }
 
   #underLease({ view }: Told, { epoch, seq }: LogRow): void {
@@ -228,6 +244,7 @@ export class Ledger {
       case "session.prompted":
         if (told.prompts.has(event.data.messageId)) broken("S-2", `${event.data.messageId} made a second run`);
         told.prompts.set(event.data.messageId, event.runId ?? "");
+        this.#redriven(event.data.redriveOf, event.runId ?? "", broken);
         break;
       case "run.status":
         if (told.finished.has(event.runId ?? "")) broken("S-6", `${event.runId} goes on after its end`);

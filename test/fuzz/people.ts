@@ -8,6 +8,13 @@ import type { World } from "./world.ts";
 
 type Command = { id: string; session: SessionNode; body: string; send: () => Promise<Result<object>> };
 
+type Person = { id: string; name: string };
+const PEOPLE = [
+  { id: "usr_ada", name: "Ada" },
+  { id: "usr_bob", name: "Bob" },
+  { id: "usr_cy", name: "Cy" },
+] as const satisfies readonly Person[];
+
 export class People {
   readonly #world: World;
   readonly #random: Random;
@@ -36,7 +43,25 @@ export class People {
     const random = this.#random;
     const prompt: PromptInput = { text: `work ${this.#count}`, timeoutMs: random.int(10, 120) * 1_000 };
     if (random.chance(0.25)) prompt.retryOn = ["host_lost"];
-    this.#do(session, JSON.stringify(prompt), (context) => session.prompt(prompt, context), "prompt");
+    if (random.chance(0.3)) prompt.priority = random.int(-2, 2);
+    if (random.chance(0.2)) prompt.labels = { zone: "a" };
+    const by = random.pick(PEOPLE);
+    this.#do(session, JSON.stringify(prompt), (context) => session.prompt(prompt, context), { kind: "prompt", by });
+  }
+
+  /** An operator makes a new run of a dead letter, now and then one that they have redriven before. */
+  redrive(target: number): void {
+    const letters = this.#world.fleet.disk.rows<{ run_id: string; letter: string }>(
+      "SELECT run_id, letter FROM dead_letter ORDER BY run_id",
+    );
+    const chosen = letters[Math.floor(target * letters.length)];
+    if (!chosen) return;
+    const { run_id: redriveOf } = chosen;
+    const { sessionId } = JSON.parse(chosen.letter) as { sessionId: string };
+    const session = this.#world.session(sessionId);
+    const prompt: PromptInput = { text: "once more", timeoutMs: 60_000, redriveOf };
+    const id = `redrive:${redriveOf}`;
+    this.#do(session, JSON.stringify(prompt), (context) => session.prompt(prompt, context), { kind: "prompt", id });
   }
 
   stop(session: SessionNode): void {
@@ -105,10 +130,10 @@ export class People {
       actor: { id: string; name: string };
       traceId: string;
     }) => Promise<Result<object>>,
-    kind = "",
+    { kind = "", by = PEOPLE[0], id = `cmd_${this.#count + 1}` }: { kind?: string; by?: Person; id?: string } = {},
   ): void {
-    const id = `cmd_${++this.#count}`;
-    const context = { commandId: id, actor: { id: "usr_ada", name: "Ada" }, traceId: `trc_${this.#count}` };
+    this.#count++;
+    const context = { commandId: id, actor: by, traceId: `trc_${this.#count}` };
     const command = { id, session, body, send: () => send(context) };
     this.#sent.push(command);
     if (kind === "prompt") this.#world.ledger.prompted(session, id);

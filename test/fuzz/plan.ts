@@ -22,6 +22,16 @@ const KINDS = {
   stop: [7, "people", (world, target) => world.people.stop(one(world.sessions, target))],
   reply: [10, "people", (world, target) => world.people.reply(one(world.sessions, target))],
   rename: [1, "people", (world, target) => world.people.rename(one(world.sessions, target))],
+  redrive: [2, "people", (world, target) => world.people.redrive(target)],
+  "host drained": [
+    1.5,
+    "people",
+    (world, target, size) => {
+      const host = one(world.hosts, target);
+      world.fleet.drain(host.id, true);
+      world.agenda.after(between(1_000, 90_000, size), `${host.id} goes back to work`, () => host.goBackToWork());
+    },
+  ],
   remove: [0.5, "people", (world, target) => world.people.remove(one(world.sessions, target))],
   "wait a while": [3, "people", () => {}],
   "command again": [4, "fault", (world) => world.people.again()],

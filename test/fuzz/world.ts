@@ -12,6 +12,7 @@ import { Ledger } from "./ledger.ts";
 import { CALM, Network } from "./network.ts";
 import { Page } from "./page.ts";
 import { People } from "./people.ts";
+import { QueueWatch } from "./queue-watch.ts";
 import { Random } from "./random.ts";
 import { SessionNode } from "./session-node.ts";
 import type { WireClient } from "./wire.ts";
@@ -60,6 +61,7 @@ export class World {
   readonly alarms: Alarms;
   readonly database = new IndexDatabase();
   readonly ledger: Ledger;
+  readonly queueWatch: QueueWatch;
   readonly fleet: FleetNode;
   readonly sessions: SessionNode[];
   readonly hosts: Host[];
@@ -78,9 +80,13 @@ export class World {
     this.network = new Network(new Random(seed, "network"));
     this.alarms = new Alarms(new Random(seed, "alarms"));
     this.ledger = new Ledger(this);
+    this.queueWatch = new QueueWatch(this);
     this.fleet = new FleetNode(this);
     this.sessions = named(random.int(1, 3), "ses").map((id) => new SessionNode(this, id));
     this.hosts = named(random.int(1, 3), "hst").map((id) => new Host(this, id, random.int(1, 2)));
+    // One at least has what a run may ask for.
+    for (const [index, host] of this.hosts.entries())
+      if (index === 0 || random.chance(0.3)) host.labels = { zone: "a" };
     this.people = new People(this, new Random(seed, "people"));
     this.pages = this.sessions.map((session) => new Page(this, session));
     for (const host of this.hosts) {
@@ -133,6 +139,7 @@ export class World {
       host.moody = 0;
       host.offlineAtStart = false;
       host.thaw();
+      host.goBackToWork();
       host.boot();
       if (!host.ready) {
         host.ready = true;

@@ -50,6 +50,20 @@ test("[S-4] a lane goes in order, and does not wait for another that is slow", a
   expect(outbox.due(NOW)).toEqual([]);
 });
 
+test("[S-4] an entry that cannot be read is told to whoever waits, and holds up no other lane or time", async () => {
+  const { said, put, end, outbox } = underTest();
+  const { read } = outbox;
+  outbox.read = () => {
+    throw new Error("the disk is gone");
+  };
+  await expect(put("index/a", "1")).rejects.toThrow("the disk is gone");
+  outbox.read = read;
+  const again = put("index/b", "1");
+  expect(said).toEqual(["index/b 1"]);
+  await end("index/b");
+  await again;
+});
+
 test("[S-4] what is put while its lane is at work goes out with it; what is replaced under way goes once more", async () => {
   const { said, put, end, outbox } = underTest();
   void put("fleet/ask", "1");
