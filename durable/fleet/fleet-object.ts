@@ -3,7 +3,6 @@ import type { HostRecord } from "#protocol/http.ts";
 import { objectName } from "#protocol/ids.ts";
 import {
   type FleetRpc,
-  type LeaseAnswer,
   type LeaseGrant,
   type LeaseRequest,
   type RegisterHost,
@@ -100,11 +99,11 @@ export class FleetObject extends PoolCare implements FleetRpc {
 
   /* ── sessions ── */
 
-  async requestLease(organizationId: string, request: LeaseRequest): Promise<Result<LeaseAnswer>> {
+  async requestLease(organizationId: string, request: LeaseRequest): Promise<Result<object>> {
     this.#store.identify(organizationId, "default");
-    const answer = this.#fleet.request(request);
+    this.#fleet.request(request);
     this.ctx.waitUntil(this.#chores.settle());
-    return { ok: true, ...answer };
+    return { ok: true };
   }
 
   async cancelRequest(input: { sessionId: string; runId: string }): Promise<Result<object>> {

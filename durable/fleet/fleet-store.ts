@@ -23,6 +23,8 @@ export class FleetStore {
   readonly queue: RunQueue;
   readonly deadLetters: DeadLetters;
   readonly #sql: SqlStorage;
+  /** Facts of hosts as they were last parsed: each placement asks for all of them. */
+  readonly #facts = new Map<string, { text: string; facts: HostFacts }>();
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
@@ -69,11 +71,13 @@ export class FleetStore {
   }
 
   hosts(): HostRow[] {
-    return this.#sql.exec<HostColumns>("SELECT * FROM host ORDER BY created_at, host_id").toArray().map(toHost);
+    const rows = this.#sql.exec<HostColumns>("SELECT * FROM host ORDER BY created_at, host_id").toArray();
+    return rows.map((row) => this.#host(row));
   }
 
   host(hostId: string): HostRow | undefined {
-    return this.#sql.exec<HostColumns>("SELECT * FROM host WHERE host_id = ?", hostId).toArray().map(toHost)[0];
+    const [row] = this.#sql.exec<HostColumns>("SELECT * FROM host WHERE host_id = ?", hostId).toArray();
+    return row && this.#host(row);
   }
 
   seen(hostId: string, connected: boolean, now: number): void {
@@ -159,6 +163,15 @@ export class FleetStore {
       .map(toLease);
   }
 
+  #host(row: HostColumns): HostRow {
+    const known = this.#facts.get(row.host_id);
+    if (row.facts === null) return toHost(row, undefined);
+    if (known?.text === row.facts) return toHost(row, known.facts);
+    const facts = hostFactsSchema.parse(JSON.parse(row.facts));
+    this.#facts.set(row.host_id, { text: row.facts, facts });
+    return toHost(row, facts);
+  }
+
   candidates(isConnected: (hostId: string) => boolean): Candidate[] {
     const leases = this.leases();
     return this.hosts().map(({ hostId, name, draining, facts }) => ({
@@ -190,7 +203,7 @@ type LeaseColumns = {
   since: number;
 };
 
-function toHost(row: HostColumns): HostRow {
+function toHost(row: HostColumns, facts: HostFacts | undefined): HostRow {
   return {
     hostId: row.host_id,
     name: row.name,
@@ -198,7 +211,7 @@ function toHost(row: HostColumns): HostRow {
     lastSeenAt: row.last_seen_at,
     connected: row.connected === 1,
     draining: row.draining === 1,
-    facts: row.facts === null ? undefined : hostFactsSchema.parse(JSON.parse(row.facts)),
+    facts,
   };
 }
 

@@ -12,7 +12,6 @@ import type { FleetStore, LeaseRow } from "./fleet-store.ts";
 import { leaseEndsAt } from "./host-liveness.ts";
 import { deadlineName, sessionKey } from "./names.ts";
 import { askForRoom, placeWaiting } from "./placing.ts";
-import { queueEntries } from "./queue-report.ts";
 
 export type FleetNeeds = {
   store: FleetStore;
@@ -50,19 +49,16 @@ export class Fleet {
 
   /* ── requests ── */
 
-  request(request: LeaseRequest): { position?: number; waitingFor?: string } {
+  request(request: LeaseRequest): void {
     const { store, now } = this.#needs;
     const held = store.lease(request.sessionId);
     // Asked although it holds one: the news of the grant is still on its way. The request stays until the session has
     // taken it, because it may as well refuse it, having wanted none a moment ago.
     store.queue.add(request, now());
     if (held?.state === "held" && held.epoch > request.lastEpoch) {
-      this.#tellGranted(held);
-      return {};
+      return this.#tellGranted(held);
     }
     this.place();
-    const entry = queueEntries(store).find(({ runId }) => runId === request.runId);
-    return entry ? { position: entry.position, waitingFor: entry.waitingFor } : {};
   }
 
   /** The host takes what it was offered; saying so twice is harmless. False when the lease is not its own. */

@@ -44,6 +44,8 @@ export function place(
   const used = new Map(hosts.map((host) => [host.hostId, host.leases]));
   const taken = new Set(leasedSessions);
   const placement: Placement = { offers: [], waits: [] };
+  // Slots only fill up while this goes on: what has found no host stands for all that ask for the same.
+  const inVain = new Map<string, Explained>();
   inTurn(queue, lastTurns, (waiting) => {
     const { request } = waiting;
     const { runId, sessionId, notBefore = 0 } = request;
@@ -55,10 +57,13 @@ export function place(
       placement.nextAttemptAt = Math.min(notBefore, placement.nextAttemptAt ?? notBefore);
       return false;
     }
-    const fitting = hosts.filter((host) => unfit(host, waiting, used.get(host.hostId) ?? 0) === undefined);
-    const chosen = choose(fitting, request, used);
+    const asksFor = wanted(waiting);
+    let explained = inVain.get(asksFor);
+    const chosen = explained ? undefined : choose(fitting(hosts, waiting, used), request, used);
     if (!chosen) {
-      const { why, waitingFor } = explain(hosts, waiting, used);
+      explained ??= explain(hosts, waiting, used);
+      inVain.set(asksFor, explained);
+      const { why, waitingFor } = explained;
       placement.waits.push({ runId, sessionId, waitingFor, why, full: why === "slots" });
       return false;
     }
@@ -70,20 +75,29 @@ export function place(
   return placement;
 }
 
+/** What decides whether a host fits, as one text. */
+function wanted({ request: { provider, vmMode, labels }, refusedBy }: Waiting): string {
+  return `${provider} ${vmMode} ${labels ? JSON.stringify(labels) : ""} ${refusedBy.length > 0 ? JSON.stringify(refusedBy) : ""}`;
+}
+
+function fitting(hosts: readonly Candidate[], waiting: Waiting, used: ReadonlyMap<string, number>): Candidate[] {
+  return hosts.filter((host) => unfit(host, waiting, used.get(host.hostId) ?? 0) === undefined);
+}
+
 /**
  * The host with the warm workspace, else the least loaded one; the id settles a tie, so that the choice is stable. The one
  * that failed the attempt before comes last.
  */
 function choose(
-  fitting: readonly Candidate[],
+  fit: readonly Candidate[],
   request: LeaseRequest,
   used: ReadonlyMap<string, number>,
 ): Candidate | undefined {
-  const warm = fitting.find((host) => host.hostId === request.preferHostId);
+  const warm = fit.find((host) => host.hostId === request.preferHostId);
   if (warm) return warm;
   const load = (host: Candidate) => (used.get(host.hostId) ?? 0) / Math.max(1, host.facts?.slots ?? 1);
   const avoided = (host: Candidate) => (host.hostId === request.avoidHostId ? 1 : 0);
-  return [...fitting].sort((a, b) => avoided(a) - avoided(b) || load(a) - load(b) || (a.hostId < b.hostId ? -1 : 1))[0];
+  return [...fit].sort((a, b) => avoided(a) - avoided(b) || load(a) - load(b) || (a.hostId < b.hostId ? -1 : 1))[0];
 }
 
 type Unfit = Exclude<WaitReason, "retry" | "no_host">;

@@ -11,6 +11,7 @@ const ASK_FOR_ROOM_AGAIN_MS = 3_000;
 export function placeWaiting(needs: FleetNeeds): { claimed: number; waiting: number } {
   const { store, deadlines, outbox, now } = needs;
   const queue = store.queue.list();
+  const said = new Map(queue.map(({ request, waitingFor }) => [request.runId, waitingFor]));
   const { offers, waits, nextAttemptAt } = decide(needs);
   for (const { request, hostId } of offers) {
     const { sessionId, runId, vmMode, traceId } = request;
@@ -22,7 +23,7 @@ export function placeWaiting(needs: FleetNeeds): { claimed: number; waiting: num
     needs.sendToHost(hostId, { type: "assign", assignment });
   }
   for (const { runId, sessionId, waitingFor, why } of waits) {
-    if (queue.find((waiting) => waiting.request.runId === runId)?.waitingFor === waitingFor) continue;
+    if (said.get(runId) === waitingFor) continue;
     store.queue.waiting(runId, waitingFor, why);
     // Its session has set that time, and has said so.
     if (why === "retry") continue;

@@ -1,12 +1,28 @@
-/** The runs of a pool that wait for a host: rows in, rows out. Whose turn it is, is decided elsewhere. */
+/**
+ * The runs of a pool that wait for a host: rows in, rows out. Whose turn it is, is decided elsewhere. A placement looks at all
+ * of them, so they are in memory, too: read once, and changed where the table is.
+ */
 import type { LeaseRequest } from "#protocol/objects.ts";
 import type { WaitReason } from "#protocol/vocabulary.ts";
 import type { Waiting } from "./placement.ts";
 
 const TURNS_KEPT = 1_000;
 
+type Entry = Waiting & { enqueuedAt: number };
+type Row = {
+  run_id: string;
+  request: string;
+  enqueued_at: number;
+  attempts: number;
+  refused_by: string;
+  waiting_for: string | null;
+  why: string | null;
+};
+
 export class RunQueue {
   readonly #sql: SqlStorage;
+  /** By run, in the order in which they came. Entries are replaced, never changed: whoever has the list keeps it as it was. */
+  #entries: Map<string, Entry> | undefined;
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
@@ -14,6 +30,7 @@ export class RunQueue {
 
   /** A run that is queued already keeps its place; what its session knows by now counts. */
   add(request: LeaseRequest, now: number): void {
+    const known = this.#all().get(request.runId);
     this.#sql.exec(
       "INSERT INTO queue (run_id, session_id, request, enqueued_at, attempts, refused_by) VALUES (?, ?, ?, ?, 0, '[]') ON CONFLICT (run_id) DO UPDATE SET request = excluded.request",
       request.runId,
@@ -21,27 +38,12 @@ export class RunQueue {
       JSON.stringify(request),
       now,
     );
+    const entry = known ?? { enqueuedAt: now, attempts: 0, refusedBy: [] };
+    this.#all().set(request.runId, { ...entry, request });
   }
 
-  list(): (Waiting & { enqueuedAt: number })[] {
-    return this.#sql
-      .exec<{
-        request: string;
-        enqueued_at: number;
-        attempts: number;
-        refused_by: string;
-        waiting_for: string | null;
-        why: string | null;
-      }>("SELECT * FROM queue ORDER BY enqueued_at, n")
-      .toArray()
-      .map((row) => ({
-        request: JSON.parse(row.request) as LeaseRequest,
-        enqueuedAt: row.enqueued_at,
-        attempts: row.attempts,
-        refusedBy: JSON.parse(row.refused_by) as Waiting["refusedBy"],
-        waitingFor: row.waiting_for ?? undefined,
-        why: (row.why ?? undefined) as WaitReason | undefined,
-      }));
+  list(): Entry[] {
+    return [...this.#all().values()];
   }
 
   remove(sessionId: string, runId?: string): void {
@@ -51,6 +53,7 @@ export class RunQueue {
       runId ?? null,
       runId ?? null,
     );
+    this.#forget(({ request }) => request.sessionId === sessionId && (runId === undefined || request.runId === runId));
   }
 
   /** Drops what a session asked for before it knew of `epoch`; what it asks for afterwards is new. */
@@ -60,10 +63,12 @@ export class RunQueue {
       sessionId,
       epoch,
     );
+    this.#forget(({ request }) => request.sessionId === sessionId && request.lastEpoch < epoch);
   }
 
   waiting(runId: string, waitingFor: string, why: WaitReason): void {
     this.#sql.exec("UPDATE queue SET waiting_for = ?, why = ? WHERE run_id = ?", waitingFor, why, runId);
+    this.#change(runId, { waitingFor, why });
   }
 
   /** When each person was last served, as a number that grows. */
@@ -85,21 +90,54 @@ export class RunQueue {
 
   /** Answers how often the run has been refused by now. */
   refused(runId: string, refusal: { hostId: string; reason: string }): number {
-    const [row] = this.#sql
-      .exec<{ attempts: number }>(
-        "UPDATE queue SET attempts = attempts + 1, refused_by = json_insert(refused_by, '$[#]', json(?)) WHERE run_id = ? RETURNING attempts",
-        JSON.stringify(refusal),
-        runId,
-      )
-      .toArray();
-    return row?.attempts ?? 0;
+    const entry = this.#all().get(runId);
+    if (!entry) return 0;
+    const attempts = entry.attempts + 1;
+    this.#sql.exec("UPDATE queue SET attempts = ? WHERE run_id = ?", attempts, runId);
+    this.#change(runId, { attempts });
+    this.#refusals(runId, [...entry.refusedBy, refusal]);
+    return attempts;
   }
 
   forgetRefusals(hostId: string): void {
     for (const { request, refusedBy } of this.list()) {
       const kept = refusedBy.filter((refusal) => refusal.hostId !== hostId);
-      if (kept.length < refusedBy.length)
-        this.#sql.exec("UPDATE queue SET refused_by = ? WHERE run_id = ?", JSON.stringify(kept), request.runId);
+      if (kept.length < refusedBy.length) this.#refusals(request.runId, kept);
     }
   }
+
+  #refusals(runId: string, refusedBy: Waiting["refusedBy"]): void {
+    this.#sql.exec("UPDATE queue SET refused_by = ? WHERE run_id = ?", JSON.stringify(refusedBy), runId);
+    this.#change(runId, { refusedBy });
+  }
+
+  #all(): Map<string, Entry> {
+    this.#entries ??= new Map(
+      this.#sql
+        .exec<Row>("SELECT * FROM queue ORDER BY enqueued_at, n")
+        .toArray()
+        .map((row) => [row.run_id, toEntry(row)]),
+    );
+    return this.#entries;
+  }
+
+  #change(runId: string, change: Partial<Entry>): void {
+    const entry = this.#all().get(runId);
+    if (entry) this.#all().set(runId, { ...entry, ...change });
+  }
+
+  #forget(gone: (entry: Entry) => boolean): void {
+    for (const [runId, entry] of this.#all()) if (gone(entry)) this.#all().delete(runId);
+  }
+}
+
+function toEntry(row: Row): Entry {
+  return {
+    request: JSON.parse(row.request) as LeaseRequest,
+    enqueuedAt: row.enqueued_at,
+    attempts: row.attempts,
+    refusedBy: JSON.parse(row.refused_by) as Waiting["refusedBy"],
+    waitingFor: row.waiting_for ?? undefined,
+    why: (row.why ?? undefined) as WaitReason | undefined,
+  };
 }

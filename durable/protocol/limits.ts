@@ -14,7 +14,7 @@ export const LIMITS = {
   /** One row of the event log (a batch of events as JSON); the platform allows 2 MB. */
   logRowBytes: 1 * MiB,
   /** What a host says is added to the newest row until it has this size: few rows to read, and little to write again. */
-  logOpenRowBytes: 16 * KiB,
+  logOpenRowBytes: 8 * KiB,
   /** Of the log of runs that are over, so much stays in the object; what is older goes to the store, kept with the session. */
   logInObjectBytes: 2 * MiB,
   /** A piece of it there. A reader in its middle gets it read whole. */

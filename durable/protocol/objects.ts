@@ -181,7 +181,6 @@ export type FleetQueue = {
 };
 
 export type RegisterHost = { organizationId: string; hostId: string; name: string; pool: string };
-export type LeaseAnswer = { position?: number; waitingFor?: string };
 
 export interface FleetRpc {
   registerHost(input: { organizationId: string; hostId: string; name: string; pool: string }): Promise<Result<object>>;
@@ -193,7 +192,7 @@ export interface FleetRpc {
   removeHost(hostId: string): Promise<Result<object>>;
   /** Tells every host that is connected; one that is not learns it when it comes back. */
   configureHosts(config: Record<string, unknown>): Promise<Result<object>>;
-  requestLease(organizationId: string, request: LeaseRequest): Promise<Result<LeaseAnswer>>;
+  requestLease(organizationId: string, request: LeaseRequest): Promise<Result<object>>;
   cancelRequest(input: { sessionId: string; runId: string }): Promise<Result<object>>;
   releaseLease(input: { sessionId: string; epoch: number }): Promise<Result<object>>;
   /** The host came to the session before the news of its lease: dialling the data link is accepting the offer. */

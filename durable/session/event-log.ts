@@ -19,8 +19,8 @@ type Row = { seq: number; first: number; events: string };
 export type StoredRow = Row & { epoch: number | null; taken: number | null };
 /** Message number `n` of the host that holds the lease `epoch`. */
 export type HostMessage = { epoch: number; n: number };
-/** The newest row, as long as it takes more. */
-type Open = { seq: number; epoch: number; quiet: boolean; bytes: number };
+/** The newest row, as long as it takes more. Its text is kept: to put it together in SQL costs more than to hand it over. */
+type Open = { seq: number; epoch: number; quiet: boolean; events: string };
 
 export class EventLog {
   readonly #storage: DurableObjectStorage;
@@ -132,7 +132,8 @@ export class EventLog {
       events,
       quiet ? 1 : 0,
     );
-    this.#open = from && { seq, epoch: from.epoch, quiet, bytes: events.length };
+    const small = events.length < LIMITS.logOpenRowBytes;
+    this.#open = from && small ? { seq, epoch: from.epoch, quiet, events } : undefined;
   }
 
   /**
@@ -142,18 +143,13 @@ export class EventLog {
   #extend({ seq, events }: Row, from: HostMessage, quiet: boolean): boolean {
     const open = this.#open;
     if (open?.epoch !== from.epoch || open.quiet !== quiet) return false;
-    if (open.bytes + events.length > LIMITS.logOpenRowBytes) return false;
+    if (open.events.length + events.length > LIMITS.logOpenRowBytes) return false;
+    const both = `${open.events.slice(0, -1)},${events.slice(1)}`;
     const extended = this.#sql
-      .exec(
-        "UPDATE log SET seq = ?, taken = ?, events = substr(events, 1, length(events) - 1) || ',' || substr(?, 2) WHERE seq = ? RETURNING seq",
-        seq,
-        from.n,
-        events,
-        open.seq,
-      )
+      .exec("UPDATE log SET seq = ?, taken = ?, events = ? WHERE seq = ? RETURNING seq", seq, from.n, both, open.seq)
       .toArray();
     if (extended.length === 0) return false;
-    this.#open = { ...open, seq, bytes: open.bytes + events.length };
+    this.#open = { ...open, seq, events: both };
     return true;
   }
 

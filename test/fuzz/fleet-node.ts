@@ -62,9 +62,9 @@ export class FleetNode extends ObjectNode<Instance> {
       requestLease: (organizationId: string, request: LeaseRequest) =>
         this.call(from, "requestLease", async (instance) => {
           instance.store.identify(organizationId, "default");
-          const answer = instance.fleet.request(request);
+          instance.fleet.request(request);
           settled(instance);
-          return { ok: true, ...answer };
+          return { ok: true };
         }),
       cancelRequest: ({ sessionId, runId }) =>
         this.call(from, "cancelRequest", async ({ fleet }) => {

@@ -116,3 +116,26 @@ test("[F-18] an attempt is not made before its time; then the host that failed t
   expect(place([again], [host("a"), host("b", { leases: 1 })], NONE, at).offers).toMatchObject([{ hostId: "b" }]);
   expect(place([again], [host("a")], NONE, at).offers).toMatchObject([{ hostId: "a" }]);
 });
+
+test("[F-10] a long queue without a free slot is looked over once: what asks for the same waits for the same", () => {
+  let looks = 0;
+  const hosts = ["a", "b", "c", "d"].map((id) => {
+    const { facts, ...rest } = host(id, { leases: 2 });
+    return Object.defineProperty({ ...rest } as Candidate, "facts", {
+      get: () => {
+        looks++;
+        return facts;
+      },
+    });
+  });
+  const looksAt = (length: number) => {
+    looks = 0;
+    const queue = Array.from({ length }, (_none, n) => waiting(String(n), n % 2 ? { labels: { gpu: "yes" } } : {}));
+    const { offers, waits } = place(queue, hosts, NONE);
+    expect(offers).toEqual([]);
+    expect(new Set(waits.map(({ why }) => why))).toEqual(new Set(["slots", "labels"]));
+    expect(waits).toHaveLength(length);
+    return looks;
+  };
+  expect(looksAt(1_000)).toBe(looksAt(2));
+});
