@@ -11,6 +11,7 @@ const ASK_FOR_ROOM_AGAIN_MS = 3_000;
 export function placeWaiting(needs: FleetNeeds): { claimed: number; waiting: number } {
   const { store, deadlines, outbox, now } = needs;
   const queue = store.queue.list();
+  if (queue.length === 0) return { claimed: 0, waiting: 0 };
   const said = new Map(queue.map(({ request, waitingFor }) => [request.runId, waitingFor]));
   const { offers, waits, nextAttemptAt } = decide(needs);
   for (const { request, hostId } of offers) {

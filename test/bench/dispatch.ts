@@ -1,32 +1,33 @@
 /**
- * How long a run that was asked for takes to reach a host, and how fast a long queue is worked off. Hosts are scripted:
- * what is measured is the control plane, from the commit of the request to the frame that hands the run over.
+ * How long a run that was asked for takes to reach a host. Hosts are scripted: what is measured is the control plane, to the
+ * frame that hands the run over.
  */
 import { once } from "node:events";
 import { performance } from "node:perf_hooks";
 import { WebSocket } from "ws";
-import { accepted, finished, type Mouth, type Offer, Offers, Pool } from "../faults/pool.ts";
+import { accepted, finished, type Mouth, Offers, Pool } from "../faults/pool.ts";
+import type { Peer } from "./peers/peers.ts";
 import { judged, type Result } from "./result.ts";
-import { median, middleHalf, quantile } from "./statistics.ts";
+import { middleHalf, quantile } from "./statistics.ts";
 
 const P50_OVER_FLOOR_MS = 5;
 const P99_OVER_FLOOR_MS = 30;
 /** The event with which a run begins to wait. */
 const QUEUED = '"type":"session.prompted"';
 const WARM_UP = 10;
-/** Requests that are under way together while the queue is filled. */
-const ENQUEUED_AT_ONCE = 8;
-/** Few enough that the queue is worked off in turns, as it is on real machines. */
-const SLOTS = 8;
 
 type Dispatch = { dispatchMs: number; wholeMs: number };
 
-/** A run's way to a host that holds the session, and to one that has to be given it, in turns with empty requests. */
-export async function measureDispatch(rounds: number): Promise<Result[]> {
+/**
+ * A run's way to a host that holds the session, and to one that has to be given it, in turns with empty requests.
+ * @param peers other queues, measured in the same turns
+ */
+export async function measureDispatch(rounds: number, peers: readonly Peer[] = []): Promise<Result[]> {
   const pool = await Pool.open();
-  const warm: Dispatch[] = [];
+  const warm: number[] = [];
   const cold: Dispatch[] = [];
   const floor: number[] = [];
+  const others = new Map(peers.map(({ name }) => [name, [] as number[]]));
   let violations = 0;
   try {
     const offers = new Offers();
@@ -34,7 +35,10 @@ export async function measureDispatch(rounds: number): Promise<Result[]> {
     const lane = await Lane.open(pool, offers);
     for (let round = -WARM_UP; round < rounds; round++) {
       const measured = [await emptyRequest(pool), await lane.dispatch(), await coldDispatch(pool, offers)] as const;
+      const theirs = new Map<string, number>();
+      for (const peer of peers) theirs.set(peer.name, await peer.dispatch());
       if (round < 0) continue;
+      for (const [name, ms] of theirs) others.get(name)?.push(ms);
       floor.push(measured[0]);
       warm.push(measured[1]);
       cold.push(measured[2]);
@@ -44,21 +48,47 @@ export async function measureDispatch(rounds: number): Promise<Result[]> {
   } finally {
     await pool.dispose();
   }
-  const how = `${rounds} rounds in turns: an empty request (GET /healthz) as the floor, an enqueue over HTTP; from the moment a viewer's socket has the run as queued, which is after its commit, to the frame run.start at the host's socket`;
+  const how = `${rounds} rounds in turns: an empty request (GET /healthz) as the floor, an enqueue over HTTP; to the frame run.start at the host's socket`;
+  const whole = "from the first byte of the request, which is signed in, checked and stored on the way";
+  const committed = `${how}; from the moment a viewer's socket has the run as queued, which is after its commit; in between offer, acceptance and a new data link`;
+  const from = (which: keyof Dispatch, of: Dispatch[]) => of.map((each) => each[which]);
   return [
-    ...judgedDispatch("dispatch to a host that holds the session", warm, floor, violations, how),
-    ...judgedDispatch(
-      "dispatch to a host that is given the session",
-      cold,
+    ...judgedDispatch("dispatch to a host that holds the session, from the request", warm, {
       floor,
       violations,
-      `${how}; in between offer, acceptance, a new data link and its handshake, four ways there and back of the host's own`,
+      how: `${how}; ${whole}`,
+    }),
+    ...judgedDispatch("dispatch to a host that is given the session", from("dispatchMs", cold), {
+      floor,
+      violations,
+      how: committed,
+    }),
+    ...told("the same, from the request", from("wholeMs", cold), `${how}; ${whole}`),
+    ...[...others].flatMap(([name, values]) =>
+      told(
+        `${name}: asked to worker has it`,
+        values,
+        "in the same turns; from the call that asks to the worker's function",
+      ),
     ),
   ];
 }
 
-function judgedDispatch(name: string, of: Dispatch[], floor: number[], violations: number, how: string): Result[] {
-  const values = of.map(({ dispatchMs }) => dispatchMs);
+/** Without a bar. */
+const told = (name: string, values: number[], how: string): Result[] =>
+  [0.5, 0.99].map((share) =>
+    judged({
+      name: `${name}, p${share * 100}`,
+      unit: "ms",
+      value: quantile(values, share),
+      trials: values.length,
+      how: `${how}; middle half ${middleHalf(values)}`,
+    }),
+  );
+
+type Judgement = { floor: number[]; violations: number; how: string };
+
+function judgedDispatch(name: string, values: number[], { floor, violations, how }: Judgement): Result[] {
   return (
     [
       [0.5, P50_OVER_FLOOR_MS],
@@ -74,7 +104,7 @@ function judgedDispatch(name: string, of: Dispatch[], floor: number[], violation
         floor: least,
         trials: values.length,
         violations,
-        how: `${how}; middle half ${middleHalf(values)}; from the request's first byte p50 ${median(of.map(({ wholeMs }) => wholeMs)).toFixed(1)} ms`,
+        how: `${how}; middle half ${middleHalf(values)}`,
       },
       { overFloorAtMost: over },
     );
@@ -114,20 +144,19 @@ class Lane {
     return new Lane(pool, sessionId, mouth, await viewerOf(pool, sessionId, page.view.cursor));
   }
 
-  /** Asks for a run, has it begun and ended. */
-  async dispatch(): Promise<Dispatch> {
+  /** Asks for a run, has it begun and ended. Answers the milliseconds from the request to the host. */
+  async dispatch(): Promise<number> {
     const began = performance.now();
-    const queued = seen(this.#viewer, QUEUED);
     const started = seen(this.#mouth.link.socket, '"type":"run.start"');
     const { runId } = await enqueue(this.#pool, this.#sessionId);
-    const [committedAt, startedAt] = await Promise.all([queued, started]);
+    const startedAt = await started;
     const { run } = await this.#mouth.link.message<{ type: string; run: { runId: string } }>("run.start");
     if (run.runId !== runId) this.violations++;
     const over = seen(this.#viewer, '"type":"run.finished"');
     this.#mouth.send({ type: "run.started", runId });
     await this.#mouth.told({ type: "run.events", runId, events: [finished] });
     await over;
-    return { dispatchMs: startedAt - committedAt, wholeMs: startedAt - began };
+    return startedAt - began;
   }
 
   close(): void {
@@ -190,65 +219,4 @@ function seen(socket: WebSocket, words: string): Promise<number> {
     socket.on("message", look);
     socket.once("close", closed);
   });
-}
-
-/** Runs that wait for a host, each in a session of its own, worked off by hosts that do nothing but take and finish. */
-export async function measureDrain({ runs, hosts: count }: { runs: number; hosts: number }): Promise<Result> {
-  const pool = await Pool.open();
-  try {
-    const waiting = new Set<string>();
-    for (let i = 0; i < runs; i += ENQUEUED_AT_ONCE) {
-      const some = Array.from({ length: Math.min(ENQUEUED_AT_ONCE, runs - i) }, () => enqueueNew(pool));
-      for (const runId of await Promise.all(some)) waiting.add(runId);
-    }
-    const done: string[] = [];
-    const offers = new Offers();
-    const began = performance.now();
-    await Promise.all(
-      Array.from({ length: count }, async (_, index) =>
-        offers.follow(await pool.host({ name: `h${index}`, slots: SLOTS })),
-      ),
-    );
-    const serving: Promise<void>[] = [];
-    while (serving.length < runs) {
-      const offer = await offers.any();
-      serving.push(serve(offer).then((runId) => void done.push(runId)));
-    }
-    await Promise.all(serving);
-    const took = performance.now() - began;
-    const [row] = await pool.plane.query("SELECT count(*) AS n FROM runs WHERE attempts > 1");
-    const doubles = done.length - new Set(done).size + Number(row?.n ?? 0);
-    const strangers = done.filter((runId) => !waiting.has(runId)).length;
-    return judged(
-      {
-        name: `drain of ${runs} queued runs over ${count} hosts`,
-        unit: "runs/s",
-        value: runs / (took / 1_000),
-        trials: runs,
-        violations: doubles + strangers + (runs - new Set(done).size),
-        how: `each in a session of its own, ${SLOTS} slots a host; every run has its offer, data link, start, end and stop; from the first host's connection to the last end. Violations: runs that were handed out twice`,
-      },
-      { noViolations: true },
-    );
-  } finally {
-    await pool.dispose();
-  }
-}
-
-async function enqueueNew(pool: Pool): Promise<string> {
-  const body = { prompt: "say x", provider: "scripted" };
-  const answer = await pool.plane.call("/api/runs/queue/enqueue", { method: "POST", body });
-  if (answer.status !== 202) throw new Error(`enqueue: HTTP ${answer.status} ${await answer.text()}`);
-  return ((await answer.json()) as { runId: string }).runId;
-}
-
-/** A host's whole part in one run; answers which. */
-async function serve(offer: Offer): Promise<string> {
-  const mouth = await accepted(offer);
-  const { run } = await mouth.link.message<{ type: string; run: { runId: string } }>("run.start");
-  mouth.send({ type: "run.started", runId: run.runId });
-  await mouth.told({ type: "run.events", runId: run.runId, events: [finished] });
-  mouth.send({ type: "worker.status", state: "stopped" });
-  await mouth.link.closed;
-  return run.runId;
 }

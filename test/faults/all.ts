@@ -7,6 +7,7 @@ import { evicted } from "./evicted.ts";
 import type { Fault } from "./fault.ts";
 import { framesDisturbed } from "./frames-disturbed.ts";
 import { halfOpen } from "./half-open.ts";
+import { herd } from "./herd.ts";
 import { containerKilled, daemonKilled, workerdKilled } from "./killed-processes.ts";
 import { linkSwap } from "./link-swap.ts";
 import { poisonFrames } from "./poison-frames.ts";
@@ -33,6 +34,7 @@ export const FAULTS: readonly Fault[] = [
   viewerCut,
   slowReader,
   alarms,
+  herd,
   wrongClock,
   linkSwap,
   workspaceBits,

@@ -192,6 +192,18 @@ export class ScriptedHost {
     return this.control;
   }
 
+  /** The control link once more, with the token it has; the dial itself says what the handshake would. */
+  async reconnect(leases: { sessionId: string; epoch: number }[]): Promise<ScriptedLink> {
+    const { taken } = this.control;
+    const url = `${this.origin.replace(/^http/, "ws")}/api/link/host/${this.id}`;
+    const introduction = JSON.stringify({ ...authOf(this.token), received: taken });
+    this.control = await new ScriptedLink(url, { [AUTH_HEADER]: introduction }).open();
+    await this.control.handshake(this.token, { received: taken });
+    this.control.keepPinging();
+    await this.control.acknowledged(this.control.send({ type: "facts", facts: this.facts(), leases }));
+    return this.control;
+  }
+
   facts(): HostFacts {
     const { name = "scripted", slots = 4, vmModes = ["docker"], labels = {} } = this.options;
     const providers = this.options.providers ?? { scripted: { state: "ready" as const } };
