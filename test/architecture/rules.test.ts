@@ -26,6 +26,21 @@ describe("numbered rules", () => {
     expect(numbers.filter((number, index) => numbers.indexOf(number) !== index)).toEqual([]);
   });
 
+  it.each(SPECS)("stand in %s in the order of their numbers within a section, and its index says where", (spec) => {
+    const text = readText(spec);
+    const sections = text
+      .split(/^## /m)
+      .slice(1)
+      .flatMap((section) => {
+        const numbers = numbersIn(section, DEFINITION).map((number) => Number(number.split("-").at(-1)));
+        return numbers.length > 0 ? [{ title: section.split("\n")[0] ?? "", numbers }] : [];
+      });
+    for (const { title, numbers } of sections) expect(numbers, title).toEqual([...numbers].sort((a, b) => a - b));
+    const index = /^Where a rule stands: ([^.]*)\.$/m.exec(text)?.[1]?.replaceAll("\n", " ");
+    if (index !== undefined || spec !== "durable/protocol/SNAPSHOT.md")
+      expect(index).toBe(sections.map(({ title, numbers }) => `${title} ${ranges(numbers)}`).join("; "));
+  });
+
   it("have at least one test that carries their number", () => {
     const known = new Set([...carried.values()].flat());
     expect(rules.filter((rule) => !known.has(rule.number)).map((rule) => `[${rule.number}] ${rule.spec}`)).toEqual([]);
@@ -39,6 +54,17 @@ describe("numbered rules", () => {
     expect(unknown).toEqual([]);
   });
 });
+
+/** 1, 2, 3, 5 as "1–3, 5". */
+function ranges(numbers: readonly number[]): string {
+  const runs: number[][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last && last.at(-1) === number - 1) last.push(number);
+    else runs.push([number]);
+  }
+  return runs.map((run) => (run.length > 2 ? `${run[0]}–${run.at(-1)}` : run.join(", "))).join(", ");
+}
 
 function readText(path: string): string {
   const file = join(root, path);

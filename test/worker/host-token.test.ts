@@ -23,7 +23,7 @@ function sign(header: object, claims: object, key = KEY): string {
   return `${text}.${createHmac("sha256", key).update(text).digest("base64url")}`;
 }
 
-describe("host tokens", () => {
+describe("[P-5] host tokens", () => {
   test("say who the host is until they end", async () => {
     const { token, expiresAt } = await mintHostToken(KEY, { ...HOST, nowMs: NOW });
     expect(expiresAt).toBe(Math.floor(NOW / 1000) * 1000 + TIMES.tokenMs);

@@ -1,6 +1,6 @@
 /** Who may come in, and what becomes of frames that should not be: nothing stored, nobody else disturbed. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { LIMITS } from "#protocol/limits.ts";
+import { LIMITS, TIMES } from "#protocol/limits.ts";
 import type { Assignment, RunStart } from "#protocol/messages.ts";
 import { mintHostToken } from "../../../durable/shell/host-token.ts";
 import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
@@ -107,6 +107,13 @@ describe("the control link", () => {
     expect((await link.closed).code).toBe(4403);
   });
 
+  test("[P-14] acknowledging what was never sent ends a control link, too", async () => {
+    const other = await joined();
+    const link = await other.connect();
+    link.frame({ ack: 99 });
+    expect((await link.closed).code).toBe(4400);
+  });
+
   test("[P-9] a newer connection of the same host takes over", async () => {
     const other = await joined();
     const older = await other.connect();
@@ -125,6 +132,21 @@ describe("the control link", () => {
     expect(
       await (await new ScriptedLink(reconnect_url).open()).handshake(renewed.token, { received: link.taken }),
     ).toBe(2);
+  });
+
+  test("[P-18] a token that expires under a link breaks nothing; it does not open another one", async () => {
+    const other = await joined();
+    const claims = { hostId: other.id, organizationId: plane.organizationId, pool: "default" };
+    const nowMs = Date.now() - TIMES.tokenMs + 3_000;
+    const { token, expiresAt } = await mintHostToken(plane.secrets.SIGNING_KEY, { ...claims, nowMs });
+    const link = await new ScriptedLink((await other.ask()).connect_url).open();
+    await link.handshake(token);
+    await expect.poll(() => Date.now(), { timeout: 30_000 }).toBeGreaterThan(expiresAt + 1_000);
+    const late = await new ScriptedLink((await other.ask()).reconnect_url).open();
+    late.frame(auth(token));
+    expect((await late.closed).code).toBe(4401);
+    link.send({ type: "token.renew" });
+    expect((await link.message<{ type: string; expiresAt: number }>("token")).expiresAt).toBeGreaterThan(Date.now());
   });
 
   test("[P-2] ping is answered", async () => {
@@ -170,6 +192,7 @@ describe("the data link", () => {
   test("[P-13] a gap ends the link and nothing of it is taken", async () => {
     const { data, page, runId } = await leased();
     await data.acknowledged(data.send({ type: "run.accepted", runId }));
+    await page.until("the run to prepare", (view) => view.runs[0]?.state === "preparing");
     const before = page.view.cursor;
     data.frame({ n: 7, ack: 1, message: { type: "run.started", runId } });
     expect((await data.closed).code).toBe(4430);
@@ -220,6 +243,7 @@ describe("the data link", () => {
   test("[P-20] the close of a link, clean or not, ends neither run nor lease", async () => {
     const { data, page, runId, assignment } = await leased();
     await data.acknowledged(data.send({ type: "run.accepted", runId }));
+    await page.until("the run to prepare", (view) => view.runs[0]?.state === "preparing");
     await data.close();
     await page.when((each) => !each.hostConnected);
     expect(page.view.runs[0]?.state).toBe("preparing");
