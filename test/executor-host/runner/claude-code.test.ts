@@ -76,6 +76,26 @@ test("a conversation that is not there any more is begun anew, and that is said"
   );
 });
 
+test("[R-6.3] a sub-agent's work is in the stream, below the tool that sent it, and is waited for", async () => {
+  const { client, cwd } = await startRunner();
+  await client.start({ runId: "run_1", provider, prompt: "SCN:delegate:Agent:general-purpose", cwd });
+  const events = await client.events("run_1");
+  expect(toolsOf(events)).toMatchObject([
+    { toolName: "Agent", state: "output-available", output: expect.stringContaining("It ran.") },
+    { toolName: "Bash", state: "output-available", output: "from below" },
+  ]);
+  const below = ofType(events, "message.delta").flatMap(({ data }) =>
+    data.chunks.filter((chunk) => "providerMetadata" in chunk),
+  );
+  const parentToolCallId = toolsOf(events)[0]?.toolCallId;
+  expect(below).toContainEqual(
+    expect.objectContaining({ type: "tool-output-available", providerMetadata: { [provider]: { parentToolCallId } } }),
+  );
+  expect(ofType(events, "message.stop")[0]?.data.text).toContain("They came back.");
+  // Four answers of the model: two of the agent, two below.
+  expect(finishedOf(events)).toMatchObject({ outcome: "succeeded", usage: { outputTokens: 136 } });
+});
+
 test("a conversation goes on after it was stopped", async () => {
   const { client, cwd } = await startRunner();
   await client.start({ runId: "run_1", provider, prompt: "SCN:hang MARKER-STOPPED", cwd });

@@ -144,3 +144,15 @@ test("OpenCode's own death in the middle of a turn ends the run", async () => {
   expect(finished).toMatchObject({ outcome: "failed", reason: "container_failed" });
   expect(finished.evidence).toContain("SIGKILL");
 });
+
+test("[R-6.3] what a sub-agent asks is asked, what it brings back is shown, and what it used is counted", async () => {
+  const { client, cwd } = await startRunner();
+  const order = { provider, cwd, providerOptions: { permissionMode: "ask" } } as const;
+  await client.start({ runId: "run_1", ...order, prompt: "SCN:delegate:task:general" });
+  const { data } = await client.first("run_1", "human_loop.requested");
+  expect(data).toMatchObject({ kind: "permission", detail: { command: "echo from below", agent: "sub-agent" } });
+  await client.reply("run_1", { requestId: data.requestId, decision: "allow", scope: "once" });
+  const events = await client.events("run_1");
+  expect(toolsOf(events)).toMatchObject([{ toolName: "task", output: expect.stringContaining("It ran.") }]);
+  expect(finishedOf(events)).toMatchObject({ outcome: "succeeded", usage: { outputTokens: 136 } });
+});

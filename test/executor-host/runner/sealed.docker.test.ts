@@ -4,7 +4,8 @@
  */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { exitEvidence } from "../../../executor-host/session/failure.ts";
 import { finishedOf, ofType, toolsOf } from "./support/read.ts";
 import { sealedWorker } from "./support/sealed-worker.ts";
 
@@ -61,4 +62,43 @@ test("stopping a command that hangs ends it in there", async () => {
   const look = "grep -lzsx '[t]ail' /proc/[0-9]*/cmdline | wc -l";
   await client.start({ runId: "run_6", prompt: `bash ${look}`, cwd: "/workspace" });
   expect(toolsOf(await client.events("run_6"))[0]?.output).toEqual({ exitCode: 0, output: "0\n" });
+});
+
+describe("[R-5.7] out of memory", () => {
+  /** Takes memory until somebody is killed for it: the largest, or who is named to the kernel as the first to go. */
+  const EATS = "tail /dev/zero";
+  // Among several, none is so large that it goes before the one that is named.
+  const SHARED = Array(4).fill(EATS).join(" & ");
+  const first = "echo 1000 > /proc";
+
+  test("a command that takes too much is killed, the agent is told, and the run goes on", async () => {
+    const { client } = worker;
+    const prompt = `SCN:bash CMD:"${EATS}; echo exit=$?"`;
+    await client.start({ runId: "run_7", provider: "claude-code", prompt, cwd: "/workspace" });
+    const events = await client.events("run_7");
+    expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+    expect(JSON.stringify(toolsOf(events)[0]?.output)).toContain("exit=137");
+  });
+
+  test("where the kernel takes the CLI instead, the run fails as container_failed, and the next one works", async () => {
+    const { client } = worker;
+    const prompt = `SCN:bash CMD:"${first}/$PPID/oom_score_adj; ${SHARED}"`;
+    await client.start({ runId: "run_8", provider: "claude-code", prompt, cwd: "/workspace" });
+    expect(finishedOf(await client.events("run_8"))).toMatchObject({
+      outcome: "failed",
+      reason: "container_failed",
+      evidence: expect.stringContaining("SIGKILL"),
+    });
+    await client.start({ runId: "run_9", provider: "claude-code", prompt: "SCN:say:hello", cwd: "/workspace" });
+    expect(finishedOf(await client.events("run_9"))).toMatchObject({ outcome: "succeeded" });
+  });
+
+  // The last one: it leaves no worker.
+  test("where it takes the runner, the worker's end says why", async () => {
+    const { client, exited } = worker;
+    const runner = "$(cut -d' ' -f4 /proc/$PPID/stat)"; // the CLI's parent
+    const prompt = `SCN:bash CMD:"${first}/${runner}/oom_score_adj; ${SHARED}"`;
+    await client.start({ runId: "run_10", provider: "claude-code", prompt, cwd: "/workspace" });
+    expect(exitEvidence(await exited)).toContain("ran out of memory");
+  });
 });

@@ -12,6 +12,7 @@
  *   SCN:empty          an answer without content             SCN:history       says what it was told before (MARKER-x)
  *   SCN:bash-hang      a command that runs until it is killed
  *   SCN:insist CMD:"command"  runs it, and once more when the agent is told that it was interrupted
+ *   SCN:delegate:TOOL:KIND    gives a sub-agent of that kind a command to run, by the agent's own tool for it
  *   SCN:tool:NAME INPUT:{"json":true}                        a tool by the agent's own name for it; INPUT ends the prompt
  */
 import { type Asked, type Conversation, given, turnsOf, workingDirectory } from "./conversation.ts";
@@ -90,6 +91,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     answer(say("I use it. "), tool({ tool: "raw", name, input: JSON.parse(prompt.split(/INPUT:/)[1] ?? "{}") })),
     answer(say("It is used.")),
   ],
+  delegate: ({ args: [name = "", kind] }) => {
+    const input = { description: "Look below", prompt: 'SCN:bash CMD:"echo from below"', subagent_type: kind };
+    return [answer(say("I send someone. "), tool({ tool: "raw", name, input })), answer(say("They came back."))];
+  },
   "bash-hang": () => [answer(say("I run it. "), tool({ tool: "bash", command: "tail -f /dev/null" }))],
   ask: () => [
     answer(say("I must ask. "), tool({ tool: "ask", question: "Which colour?", options: ["Red", "Blue"] })),

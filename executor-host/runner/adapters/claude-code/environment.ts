@@ -22,6 +22,8 @@ export function claudeEnvironment(
     CLAUDE_CODE_ENABLE_TODO_TOOLS: "1",
     CLAUDE_CODE_ENABLE_TASKS: "0",
     ENABLE_TOOL_SEARCH: "false",
+    // A run is one turn, and the CLI ends with it: a sub-agent in the background would be cut off, its work unheard.
+    CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: "1",
     // The container is the sandbox; without this, root (process mode) may not run with permissions bypassed.
     IS_SANDBOX: "1",
   };

@@ -7,6 +7,7 @@ import { afterAll, beforeAll } from "vitest";
 import { newId } from "#protocol/ids.ts";
 import { workerUser } from "../../../../executor-host/container/container-spec.ts";
 import { DockerEngine } from "../../../../executor-host/container/docker.ts";
+import type { WorkerExit } from "../../../../executor-host/container/port.ts";
 import { type Settings, upstreamsFrom } from "../../../../executor-host/egress/credentials.ts";
 import { startEgressProxy } from "../../../../executor-host/egress/proxy.ts";
 import { ensureBaseImage } from "../../../support/docker-image.ts";
@@ -23,6 +24,7 @@ export type SealedWorker = {
   key: string;
   /** As the host sees it. */
   workspaceDir: string;
+  exited: Promise<WorkerExit>;
 };
 
 /** One for all tests of a file. @param settings what the operator would set, given the model server and the key */
@@ -62,7 +64,8 @@ export function sealedWorker(settings: (modelUrl: string, key: string) => Settin
       limits: { memoryBytes: 1024 * MiB, cpus: 2, pids: 256, tmpBytes: 256 * MiB, fileBytes: 1024 * MiB },
     });
     cleanUps.unshift(() => engine.remove(container, 0));
-    Object.assign(worker, { model, workspaceDir, client: new RunnerClient(container.socketPath) });
+    const exited = engine.exited(container);
+    Object.assign(worker, { model, workspaceDir, exited, client: new RunnerClient(container.socketPath) });
   }, 900_000);
 
   afterAll(async () => {
