@@ -87,6 +87,20 @@ describe("[S-23] a fork", () => {
     expect(await fork(body, {}, of)).toMatchObject({ status, reason });
   });
 
+  test("that finds no room in the quota is refused with what to do, and leaves no session", async () => {
+    const sessions = async () =>
+      ((await (await plane.call("/api/sessions")).json()) as { sessions: unknown[] }).sessions;
+    const before = await sessions();
+    const headers = { "idempotency-key": "fork-quota" };
+    await plane.call("/api/organization", { method: "PATCH", body: { sessionStoreBytes: 10_000 } });
+    const refused = await fork({}, headers);
+    expect(refused).toMatchObject({ status: 422, reason: "quota_exceeded" });
+    expect((refused as { message?: string }).message).toMatch(/^No new session was made\. .*Ask an administrator/);
+    expect(await sessions()).toEqual(before);
+    await plane.call("/api/organization", { method: "PATCH", body: { sessionStoreBytes: null } });
+    expect((await fork({}, headers)).status).toBe(201);
+  });
+
   test("of a session that has saved nothing is refused, and so is another session's snapshot", async () => {
     const empty = await newSession(plane);
     expect(await fork({}, {}, empty)).toMatchObject({ status: 404, reason: "snapshot_not_found" });
