@@ -14,6 +14,8 @@ import { intoFrames, mergeDeltas } from "./batch.ts";
 /** Longer than the runner's own gathering: else each of its batches would come after a pause. */
 const WINDOW_MS = 50;
 const WINDOW_MS_AT_MOST = 100;
+/** What is gathered is in no outbox yet, so nothing else bounds it. */
+const GATHERED_CHARS = 256 * 1024;
 /** After a failed write (a full disk, most likely). */
 const RETRY_MS = 1_000;
 
@@ -23,6 +25,7 @@ export class EventBatcher {
   /** Stores the frames and the cursor in one transaction. */
   readonly #store: (frames: RunEvent[][], lastN: number) => void;
   #gathered: RunEvent[] = [];
+  #gatheredChars = 0;
   #lastN = 0;
   #closesWindow: (() => void) | undefined;
   #windowMs = WINDOW_MS;
@@ -35,9 +38,11 @@ export class EventBatcher {
 
   add({ n, event }: RunnerEvent): void {
     this.#gathered.push(event);
+    this.#gatheredChars += JSON.stringify(event).length;
     this.#lastN = n;
     const leaves = event.type !== "message.delta" || this.#closesWindow === undefined;
-    if (leaves || this.#gathered.length >= LIMITS.eventsPerFrame) this.flush();
+    const full = this.#gathered.length >= LIMITS.eventsPerFrame || this.#gatheredChars >= GATHERED_CHARS;
+    if (leaves || full) this.flush();
   }
 
   /** Stores what was gathered. @throws what the store throws; the events stay gathered then */
@@ -46,6 +51,7 @@ export class EventBatcher {
     if (this.#gathered.length === 0) return;
     this.#store(intoFrames(mergeDeltas(this.#gathered)), this.#lastN);
     this.#gathered = [];
+    this.#gatheredChars = 0;
     this.#closeWindowIn(this.#windowMs);
   }
 

@@ -35,7 +35,8 @@ export class ScriptedRunner {
 
   /** Writes events to the spool and to whoever reads. */
   emit(runId: string, ...events: RunEvent[]): void {
-    for (const event of events) this.#write(this.spool(runId, event), runId);
+    const lines = events.map((event) => this.spool(runId, event));
+    for (const line of lines) this.#write(line, runId);
   }
 
   /** Writes an event to the spool only, as if the worker died before anybody read it. */
@@ -53,6 +54,12 @@ export class ScriptedRunner {
   /** Puts a line on the streams that is not in the spool's order. */
   raw(runId: string, line: string): void {
     this.#write(line, runId);
+  }
+
+  /** Bytes of a run's events that its reader has not taken. */
+  unread(runId: string): number {
+    const own = [...this.#streams].filter((stream) => stream.runId === runId);
+    return own.reduce((sum, { response }) => sum + response.writableLength, 0);
   }
 
   /** Cuts every open stream. */

@@ -57,3 +57,38 @@ test("[S-31] rows stay until their segment was read back right; doing it again w
   expect(await all()).toEqual(events);
   expect(log.taken(1)).toBe(40);
 });
+
+test("[S-31] [S-28] a log that an older version wrote, a row for each event, is read, archived and gone on with", async () => {
+  const storage = new Disk(() => {}).storage({ alive: true });
+  const { sql } = storage;
+  sql.exec("CREATE TABLE schema (owner TEXT PRIMARY KEY, steps INTEGER NOT NULL) WITHOUT ROWID");
+  sql.exec("INSERT INTO schema VALUES ('log', 1)");
+  sql.exec(
+    "CREATE TABLE log (seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, epoch INTEGER, taken INTEGER, events TEXT NOT NULL)",
+  );
+  const event = (seq: number) =>
+    ({
+      ...{ v: 1, seq, at: seq, sessionId: "ses_1", runId: "run_1", traceId: "t", type: "message.delta" },
+      data: { messageId: "m", chunks: [{ type: "text-delta", id: "1", delta: "x".repeat(50_000) }] },
+    }) as SessionEvent;
+  const old = Array.from({ length: 60 }, (_none, index) => event(index + 1));
+  for (const each of old)
+    sql.exec("INSERT INTO log VALUES (?, ?, 1, ?, ?)", each.seq, each.seq, each.seq, JSON.stringify([each]));
+  const log = new EventLog(storage);
+  expect(log.taken(1)).toBe(60);
+  expect([...log.changesAfter(0)].slice(0, 60)).toEqual(old);
+  const archive = new Archive(storage, new Bucket() as unknown as R2Bucket);
+  const now = Array.from({ length: 5 }, (_none, index) => event(61 + index));
+  for (const each of now) log.append([each], { epoch: 1, n: each.seq });
+  const who = { organizationId: "org_1", sessionId: "ses_1", pool: "default" };
+  for (let round = 0; round < 3; round++) await archive.move(who, 65);
+  expect(archive.upTo).toBeGreaterThan(40);
+  for (const cursor of [0, 17, archive.upTo, 64]) {
+    const read = [
+      ...(await Array.fromAsync(archive.after(cursor))),
+      ...log.after(Math.max(cursor, archive.upTo)),
+    ].flat();
+    expect(read).toEqual([...old, ...now].slice(cursor));
+  }
+  expect(new EventLog(storage).taken(1)).toBe(65);
+});
