@@ -7,8 +7,11 @@ import { Deliveries } from "./deliveries.ts";
 import { errorText, log } from "./log.ts";
 import { Outbox } from "./outbox.ts";
 
-/** What is being delivered is looked at again after this time, in case the instance that was at it is gone. */
-const PATIENCE_MS = 1_000;
+/**
+ * What is being delivered is looked at again after this time, in case the instance that was at it is gone and nothing else has
+ * woken the object since. Long enough that the alarm rarely has to be moved for it, which is a write before the turn's own.
+ */
+const PATIENCE_MS = 10_000;
 
 export type ChoreNeeds = {
   component: string;
