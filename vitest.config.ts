@@ -28,6 +28,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.{ts,tsx}"],
+          globalSetup: ["test/support/shared-control-plane.setup.ts"],
           exclude: [...e2e, ...docker, "**/node_modules/**"],
           testTimeout: 90_000,
           hookTimeout: 180_000,

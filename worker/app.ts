@@ -41,6 +41,7 @@ import { accountRoutes } from "./routes/sign-in.ts";
 import { sessionSnapshotRoutes, snapshotRoutes } from "./routes/snapshots.ts";
 import { storeRoutes } from "./routes/store.ts";
 import { workspaceRoutes } from "./routes/workspace.ts";
+import { takeIn } from "./validate.ts";
 
 /** Packs and manifests have bounds of their own and are never held in memory. */
 const STORE_PATH = "/api/link/store/";
@@ -76,6 +77,7 @@ base.use(async (c, next) => {
   const bytes = Number(c.req.header("content-length") ?? 0);
   const maxBytes = c.req.path === CHAT_PATH ? LIMITS.chatBodyBytes : LIMITS.httpBodyBytes;
   if (bytes > maxBytes && !c.req.path.startsWith(STORE_PATH)) {
+    await takeIn(c.req.raw.body);
     refuse("body_too_large", `a body may have at most ${maxBytes} bytes`);
   }
   await next();

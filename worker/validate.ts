@@ -59,13 +59,27 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
   try {
     for await (const chunk of request.body) {
       bytes += chunk.byteLength;
-      if (bytes > maxBytes) refuse("body_too_large", `a body may have at most ${maxBytes} bytes`);
-      text += decoder.decode(chunk, { stream: true });
+      if (bytes > maxBytes + LIMITS.refusedBodyBytes) break;
+      if (bytes <= maxBytes) text += decoder.decode(chunk, { stream: true });
     }
+    if (bytes > maxBytes) refuse("body_too_large", `a body may have at most ${maxBytes} bytes`);
     return text + decoder.decode();
   } catch (error) {
     if (error instanceof TypeError) return refuse("malformed", "the body is not UTF-8");
     throw error;
+  }
+}
+
+/** Takes in what a refused request still sends, up to a bound, so that its sender gets to read the refusal. */
+export async function takeIn(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  let bytes = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      bytes += chunk.byteLength;
+      if (bytes > LIMITS.refusedBodyBytes) return;
+    }
+  } catch {
+    // The sender has left: there is nobody to read the refusal.
   }
 }
 

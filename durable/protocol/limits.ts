@@ -44,6 +44,8 @@ export const LIMITS = {
   httpBodyBytes: 512 * KiB,
   /** A chat client sends its whole history with every message, tool output and all. */
   chatBodyBytes: 8 * MiB,
+  /** Of a body that is refused for its size, still taken in and forgotten: most clients read an answer only when they have sent all. */
+  refusedBodyBytes: 16 * MiB,
   /** A workspace pack uploaded through the worker (R2 and Workers take 100 MB in one request). */
   packBytes: 48 * MiB,
   manifestBytes: 64 * MiB,

@@ -1,7 +1,9 @@
 /** Organisations, tokens and cookies for tests of the Worker. */
 import { createHash, randomBytes } from "node:crypto";
 import { newId } from "#protocol/ids.ts";
-import { SECRETS, type WorkerUnderTest } from "./worker-under-test.ts";
+import type { Mint } from "../../executor-host/local/api.ts";
+import { SECRETS } from "./secrets.ts";
+import type { WorkerUnderTest } from "./worker-under-test.ts";
 
 export type Json = Record<string, unknown>;
 export type Caller = {
@@ -12,7 +14,11 @@ export type Caller = {
 };
 export type Answer<T = Json> = { status: number; body: T; headers: Headers };
 
-export async function bootstrap(worker: WorkerUnderTest, mint: string[] = ["serviceToken"]) {
+export async function bootstrap(worker: WorkerUnderTest, mint: Mint[] = ["serviceToken"]) {
+  if (worker.plane) {
+    const { serviceToken = "", joinToken = "", ...rest } = await worker.plane.bootstrap(...mint);
+    return { ...rest, serviceToken, joinToken };
+  }
   const response = await worker.fetch("/api/bootstrap", {
     method: "POST",
     headers: { authorization: `Bearer ${SECRETS.BOOTSTRAP_TOKEN}`, "content-type": "application/json" },
@@ -59,17 +65,36 @@ export async function addCaller(worker: WorkerUnderTest, organizationId: string,
   return caller(worker, organizationId, token);
 }
 
-/** Signs in with the link of the first owner; answers the `Cookie` header's value. */
+/** Signs in with the link of an owner; answers the `Cookie` header's value. */
 export async function ownerCookie(worker: WorkerUnderTest): Promise<string> {
-  const { signInUrl } = await bootstrap(worker);
+  const token = worker.plane
+    ? await ownerLink(worker, worker.plane.organizationId)
+    : new URL((await bootstrap(worker)).signInUrl).searchParams.get("token");
   const response = await worker.fetch("/api/sign-in", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ token: new URL(signInUrl).searchParams.get("token") }),
+    body: JSON.stringify({ token }),
   });
   const cookie = response.headers.getSetCookie()[0]?.split(";")[0];
   if (!cookie) throw new Error(`sign-in: ${response.status}`);
   return cookie;
+}
+
+/** A new owner's sign-in link, as its token. */
+async function ownerLink({ sql }: WorkerUnderTest, organizationId: string): Promise<string> {
+  const token = `gsl_${randomBytes(32).toString("base64url")}`;
+  const userId = newId("usr");
+  const now = Date.now();
+  await sql("insert into users (id, name, created_at) values (?, 'Administrator', ?)", userId, now);
+  await sql(
+    "insert into memberships (organization_id, user_id, role, created_at) values (?, ?, 'owner', ?)",
+    ...[organizationId, userId, now],
+  );
+  await sql(
+    "insert into sign_in_links (token_hash, organization_id, user_id, created_at, expires_at) values (?, ?, ?, ?, ?)",
+    ...[sha256(token), organizationId, userId, now, now + 60_000],
+  );
+  return token;
 }
 
 export function sha256(text: string): string {

@@ -2,9 +2,11 @@
  * The whole control plane, as deployed, for a test file: workerd on a free port with state of its own that is removed at
  * the end. About one second to start; the bundle is built once for all.
  */
+import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { newId } from "#protocol/ids.ts";
 import { type BootstrapAnswer, bootstrap, type Mint } from "../../executor-host/local/api.ts";
 import { type Built, build } from "../../executor-host/local/build.ts";
 import { type ControlPlane, startControlPlane } from "../../executor-host/local/control-plane.ts";
@@ -48,16 +50,6 @@ export async function startTestControlPlane(
   const mintAt = (...mint: Mint[]) => bootstrap(started.url, secrets.BOOTSTRAP_TOKEN, mint);
   try {
     const { serviceToken = "", organizationId } = await mintAt("serviceToken");
-    const call: TestControlPlane["call"] = (path, { body, headers, ...init } = {}) =>
-      fetch(`${started.url}${path}`, {
-        ...init,
-        headers: {
-          authorization: `Bearer ${serviceToken}`,
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-          ...Object.fromEntries(new Headers(headers)),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
     const control = {
       ...started,
       serviceToken,
@@ -66,7 +58,7 @@ export async function startTestControlPlane(
       stateDir,
       logs,
       bootstrap: mintAt,
-      call,
+      call: callerOf(started.url, serviceToken),
       dispose,
     };
     return { ...control, [Symbol.asyncDispose]: dispose };
@@ -76,4 +68,46 @@ export async function startTestControlPlane(
       cause: error,
     });
   }
+}
+
+function callerOf(url: string, serviceToken: string): TestControlPlane["call"] {
+  return (path, { body, headers, ...init } = {}) =>
+    fetch(`${url}${path}`, {
+      ...init,
+      headers: {
+        authorization: `Bearer ${serviceToken}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...Object.fromEntries(new Headers(headers)),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+}
+
+type AsOrganization = Pick<TestControlPlane, "serviceToken" | "organizationId" | "bootstrap" | "call">;
+
+/** The same control plane as an administrator of a new, empty organisation sees it: tests in two of them do not meet. */
+export async function inNewOrganization<P extends Omit<TestControlPlane, keyof AsOrganization>>(
+  plane: P,
+): Promise<P & AsOrganization> {
+  const organizationId = newId("org");
+  const serviceToken = `gst_${randomBytes(32).toString("base64url")}`;
+  const hash = createHash("sha256").update(serviceToken).digest("hex");
+  const now = Date.now();
+  await plane.query("INSERT INTO organizations (id, name, created_at) VALUES (?, 'Ours', ?)", organizationId, now);
+  await plane.query(
+    `INSERT INTO service_tokens (id, token_hash, organization_id, name, role, created_by, created_at)
+       VALUES (?, ?, ?, 'tests', 'admin', 'tests', ?)`,
+    ...[newId("tok"), hash, organizationId, now],
+  );
+  const call = callerOf(plane.url, serviceToken);
+  const bootstrap: TestControlPlane["bootstrap"] = async (...mint) => {
+    if (mint.includes("signIn")) throw new Error("a sign-in link is for the first organisation");
+    const answer = await call("/api/hosts/join-tokens", { method: "POST", body: {} });
+    const { joinToken } = (await answer.json()) as { joinToken: string };
+    return { organizationId, signInUrl: "", serviceToken, joinToken };
+  };
+  return Object.create(
+    plane,
+    Object.getOwnPropertyDescriptors({ serviceToken, organizationId, bootstrap, call }),
+  ) as P & AsOrganization;
 }

@@ -5,26 +5,41 @@
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createTestHarness, type TestHarness } from "wrangler";
+import type { TestControlPlane } from "./control-plane.ts";
+import { SECRETS } from "./secrets.ts";
+import { sharedControlPlane } from "./shared-control-plane.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-export const SECRETS = {
-  SIGNING_KEY: "signing-key-of-the-tests-4f1d9c7ab2e85036",
-  ENCRYPTION_KEY: "encryption-key-of-the-tests-91ce03b7d5aa6f48",
-  BOOTSTRAP_TOKEN: "bootstrap-token-of-the-tests-c0b7e1f26d934a58",
-};
-
 export type WorkerUnderTest = {
   origin: string;
-  harness: TestHarness;
   /** A request to the Worker; a relative path is enough. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   sql<T = Record<string, unknown>>(statement: string, ...values: unknown[]): Promise<T[]>;
   close(): Promise<void>;
+  /** Set when the test has an organisation of its own in a control plane that others use, too. */
+  plane?: TestControlPlane;
 };
 
-/** @param secrets what the Worker is given instead of `SECRETS` */
-export async function startWorker(secrets: Record<string, string> = SECRETS): Promise<WorkerUnderTest> {
+export type OwnWorker = WorkerUnderTest & { harness: TestHarness };
+
+/** The Worker of the shared control plane: `firstCaller` and its like are of a new organisation. */
+export async function sharedWorker(): Promise<WorkerUnderTest> {
+  const plane = await sharedControlPlane();
+  return {
+    origin: plane.url,
+    plane,
+    fetch: (path, init) => fetch(new URL(path, plane.url), { redirect: "manual", ...init }),
+    sql: async <T>(statement: string, ...values: unknown[]) => (await plane.query(statement, ...values)) as T[],
+    close: async () => {},
+  };
+}
+
+/**
+ * One for this test alone, as wrangler itself starts it.
+ * @param secrets what the Worker is given instead of `SECRETS`
+ */
+export async function startWorker(secrets: Record<string, string> = SECRETS): Promise<OwnWorker> {
   // wrangler insists on the folder of the portal's files; the API needs none of them.
   mkdirSync(`${ROOT}dist/web`, { recursive: true });
   const harness = createTestHarness({

@@ -5,7 +5,8 @@ import { mintHostToken } from "../../durable/shell/host-token.ts";
 import { roleMay } from "../../worker/auth/permissions.ts";
 import { addCaller, type Caller, firstCaller, otherCaller, ownerCookie, sha256 } from "../support/accounts.ts";
 import { guardedRoutes } from "../support/route-table.ts";
-import { SECRETS, startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { SECRETS } from "../support/secrets.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let ours: Caller;
@@ -17,7 +18,7 @@ const POOL = "ours-alone";
 const ids = { session: "", run: "", request: "", host: "", token: "", credential: "" };
 
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   ours = await firstCaller(worker);
   theirs = await otherCaller(worker);
   cookie = await ownerCookie(worker);

@@ -10,9 +10,10 @@ import { StoreError, type SyncInput } from "../../executor-host/workspace/port.t
 import { restoreWorkspace } from "../../executor-host/workspace/restore.ts";
 import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
 import { describeTree, type Fixture, fakeTools, fixture, noise } from "../executor-host/workspace/fixture.ts";
-import { startTestControlPlane, type TestControlPlane } from "../support/control-plane.ts";
+import type { TestControlPlane } from "../support/control-plane.ts";
 import { newSession, Page } from "../support/live-session.ts";
 import { ScriptedHost, type ScriptedLink } from "../support/scripted-host.ts";
+import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
 let plane: TestControlPlane;
 let at: Fixture;
@@ -23,7 +24,7 @@ const ids: string[] = [];
 const runs: string[] = [];
 
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
   const host = await ScriptedHost.online(plane.url, (await plane.bootstrap("joinToken")).joinToken ?? "");
   sessionId = await newSession(plane);
   const page = await Page.open(plane, sessionId);

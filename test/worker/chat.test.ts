@@ -8,13 +8,13 @@ import { addCaller, bootstrap, type Caller, firstCaller, otherCaller } from "../
 import { HostedRun } from "../support/hosted-run.ts";
 import { MemoryChat } from "../support/memory-chat.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let me: Caller;
 let host: ScriptedHost;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
   host = await ScriptedHost.online(worker.origin, (await bootstrap(worker, ["joinToken"])).joinToken, { slots: 50 });
 });

@@ -3,7 +3,7 @@ import { compactDecrypt, exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addCaller, bootstrap, type Caller, firstCaller, otherCaller } from "../support/accounts.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 type Credential = { id: string; hint: string; lastUsedAt?: number; rotatedAt?: number };
 type Delivered = { credentials: { id: string; kind: string; value: string }[]; hostId: string; epoch: number };
@@ -11,7 +11,7 @@ type Delivered = { credentials: { id: string; kind: string; value: string }[]; h
 let worker: WorkerUnderTest;
 let me: Caller;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
 });
 afterAll(() => worker.close());

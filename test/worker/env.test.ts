@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { requireSecrets, SECRET_NAMES, trustedOrigins } from "../../worker/env.ts";
-import { SECRETS } from "../support/worker-under-test.ts";
+import { SECRETS } from "../support/secrets.ts";
 
 describe("secrets [R-1.11]", () => {
   test("good ones are accepted", () => expect(requireSecrets(SECRETS)).toBeUndefined());

@@ -7,7 +7,7 @@ import { bootstrap, type Caller, firstCaller } from "../support/accounts.ts";
 import { CuttingProxy } from "../support/cutting-proxy.ts";
 import { HostedRun } from "../support/hosted-run.ts";
 import { ScriptedHost, within } from "../support/scripted-host.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let me: Caller;
@@ -25,7 +25,7 @@ const say = (text: string): RunEvent => ({
 const WORDS = ["one\n", "two\r\nand \r more", "drei: für", "\u2028four 🙂", "data: five\n\nid: 7"];
 
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
   host = await ScriptedHost.online(worker.origin, (await bootstrap(worker, ["joinToken"])).joinToken);
   const queued = await me.call<{ runId: string; sessionId: string }>("POST", "/api/runs/queue/enqueue", {

@@ -8,9 +8,10 @@ import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
 import { FORK_LIMITS, forkSnapshot } from "../../worker/store/fork.ts";
 import { packKey, snapshotKey } from "../../worker/store/keys.ts";
 import { describeTree, type Fixture, fakeTools, fixture, noise } from "../executor-host/workspace/fixture.ts";
-import { startTestControlPlane, type TestControlPlane } from "../support/control-plane.ts";
+import type { TestControlPlane } from "../support/control-plane.ts";
 import { newSession, Page } from "../support/live-session.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
+import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
 describe("[S-23] a fork", () => {
   let plane: TestControlPlane;
@@ -21,7 +22,7 @@ describe("[S-23] a fork", () => {
   let earlier: string[];
 
   beforeAll(async () => {
-    plane = await startTestControlPlane();
+    plane = await sharedControlPlane();
     host = await ScriptedHost.online(plane.url, (await plane.bootstrap("joinToken")).joinToken ?? "");
     parent = await newSession(plane);
     at = fixture();

@@ -8,12 +8,12 @@ import WebSocket from "ws";
 import { CLOSE_CODES } from "#protocol/close-codes.ts";
 import { PROTOCOL_VERSION } from "#protocol/version.ts";
 import { type Caller, firstCaller, otherCaller, sha256 } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let admin: Caller;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   admin = await firstCaller(worker);
 });
 afterAll(() => worker.close());

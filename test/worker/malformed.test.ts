@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LIMITS } from "#protocol/limits.ts";
 import { type Caller, firstCaller } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { type OwnWorker, startWorker } from "../support/worker-under-test.ts";
 
-let worker: WorkerUnderTest;
+let worker: OwnWorker;
 let me: Caller;
 beforeAll(async () => {
   worker = await startWorker();

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { routeTable } from "../support/route-table.ts";
-import { SECRETS, startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { SECRETS } from "../support/secrets.ts";
+import { type OwnWorker, startWorker } from "../support/worker-under-test.ts";
 
 /** A Worker that was deployed without one of its secrets opens nothing, and says which one. */
 describe("without SIGNING_KEY", () => {
-  let worker: WorkerUnderTest;
+  let worker: OwnWorker;
   beforeAll(async () => {
     const { SIGNING_KEY: _forgotten, ...rest } = SECRETS;
     worker = await startWorker(rest);

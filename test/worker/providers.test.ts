@@ -6,12 +6,12 @@ import { CAPABILITIES, capabilitiesOf, missingCapabilities } from "#protocol/cap
 import { newId } from "#protocol/ids.ts";
 import { PROVIDERS } from "#protocol/vocabulary.ts";
 import { type Caller, firstCaller } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let caller: Caller;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   caller = await firstCaller(worker);
 });
 afterAll(() => worker.close());

@@ -1,12 +1,12 @@
 /** `POST /api/runs/restore-plan`: the plan, or what is missing, in the shape that callers rely on. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Caller, firstCaller } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let me: Caller;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
 });
 afterAll(() => worker.close());

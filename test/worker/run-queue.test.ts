@@ -4,14 +4,14 @@ import type { RunQueueReport, RunRecord } from "#protocol/http.ts";
 import { addCaller, bootstrap, type Caller, firstCaller, otherCaller } from "../support/accounts.ts";
 import { HostedRun } from "../support/hosted-run.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 type Queued = { runId: string; sessionId: string; state: string; redriveOf?: string };
 let worker: WorkerUnderTest;
 let me: Caller;
 let member: Caller;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
   const { body } = await me.call<{ organizationId: string }>("GET", "/api/me");
   member = await addCaller(worker, body.organizationId, "member");

@@ -4,13 +4,13 @@ import type { RunEvent } from "#protocol/events.ts";
 import type { RunStart } from "#protocol/messages.ts";
 import { bootstrap, type Caller, firstCaller, ownerCookie } from "../support/accounts.ts";
 import { ScriptedHost, type ScriptedLink } from "../support/scripted-host.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let me: Caller;
 let host: ScriptedHost;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
   host = await ScriptedHost.online(worker.origin, (await bootstrap(worker, ["joinToken"])).joinToken, { slots: 50 });
 });

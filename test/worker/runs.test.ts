@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SessionEvent } from "#protocol/events.ts";
 import { readSse } from "../../worker/sse.ts";
 import { type Caller, firstCaller } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 type Queued = { runId: string; sessionId: string; state: string };
 let worker: WorkerUnderTest;
 let me: Caller;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
 });
 afterAll(() => worker.close());

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addCaller, bootstrap, firstCaller, otherCaller, ownerCookie, sha256 } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { type OwnWorker, startWorker } from "../support/worker-under-test.ts";
 
-let worker: WorkerUnderTest;
+let worker: OwnWorker;
 beforeAll(async () => {
   worker = await startWorker();
 }, 180_000);

@@ -4,14 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
 import type { ToViewer } from "#protocol/viewer.ts";
 import { type Caller, firstCaller, otherCaller, ownerCookie } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let me: Caller;
 let cookie: string;
 let sessionId: string;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
   cookie = await ownerCookie(worker);
   const { body } = await me.call<{ session: { id: string } }>("POST", "/api/sessions", { title: "Socket" });
@@ -81,7 +81,8 @@ describe("opens", () => {
   });
 
   test("for people whose names are not ASCII", async () => {
-    await worker.sql("update users set name = ?", "Żółć 😀 李\n");
+    const who = (await (await worker.fetch("/api/me", { headers: { cookie } })).json()) as { id: string };
+    await worker.sql("update users set name = ? where id = ?", "Żółć 😀 李\n", who.id);
     const { socket, until } = await open({ cookie, origin: worker.origin });
     await until("live");
     socket.send(JSON.stringify({ type: "prompt", id: "cmd-2", prompt: { text: "say hi" } }));

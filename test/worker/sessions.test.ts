@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addCaller, type Caller, firstCaller, otherCaller } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 type Session = { session: { id: string; title: string; provider: string; vmMode: string; activity: string } };
 let worker: WorkerUnderTest;
 let me: Caller;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
 });
 afterAll(() => worker.close());

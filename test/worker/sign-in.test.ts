@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bootstrap, firstCaller, ownerCookie, sha256 } from "../support/accounts.ts";
-import { SECRETS, startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { SECRETS } from "../support/secrets.ts";
+import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 beforeAll(async () => {

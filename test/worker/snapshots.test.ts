@@ -1,7 +1,7 @@
 /** Snapshots as people see them: the list, pins, quota settings; and nobody else's. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addCaller, type Caller, firstCaller, otherCaller } from "../support/accounts.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let ours: Caller;
@@ -10,7 +10,7 @@ let sessionId: string;
 const [kept, given] = ["a".repeat(64), "b".repeat(64)];
 
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   ours = await firstCaller(worker);
   theirs = await otherCaller(worker);
   const { body } = await ours.call<{ session: { id: string } }>("POST", "/api/sessions", { title: "Work" });
@@ -73,14 +73,22 @@ test.each<[string, string, object | undefined, string]>([
     status: 410,
     body: { reason: "snapshot_pruned", message: expect.stringMatching(/no longer kept/), details: { prunedAt: 5_000 } },
   });
-  const [row] = await worker.sql("select action, allowed, reason from audit order by id desc limit 1");
+  const [row] = await worker.sql(
+    "select action, allowed, reason from audit where organization_id = ? order by id desc limit 1",
+    ours.organizationId,
+  );
   expect(row).toEqual({ action, allowed: 0, reason: "snapshot_pruned" });
 });
 
 test("[R-8.3] a pin that was refused is on record", async () => {
   expect((await ours.call("POST", `/api/snapshots/${given}/pin`)).status).toBe(410);
   expect((await theirs.call("DELETE", `/api/snapshots/${given}/pin`)).status).toBe(404);
-  expect(await worker.sql("select action, target, allowed, reason from audit order by id desc limit 2")).toEqual([
+  expect(
+    await worker.sql(
+      "select action, target, allowed, reason from audit where organization_id in (?, ?) order by id desc limit 2",
+      ...[ours.organizationId, theirs.organizationId],
+    ),
+  ).toEqual([
     { action: "snapshots.unpin", target: `@${given}`, allowed: 0, reason: "snapshot_not_found" },
     { action: "snapshots.pin", target: `${sessionId}@${given}`, allowed: 0, reason: "gone" },
   ]);

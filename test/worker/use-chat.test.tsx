@@ -9,7 +9,7 @@ import { newId } from "#protocol/ids.ts";
 import { bootstrap, type Caller, firstCaller } from "../support/accounts.ts";
 import { HostedRun } from "../support/hosted-run.ts";
 import { ScriptedHost } from "../support/scripted-host.ts";
-import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
+import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;
 let me: Caller;
@@ -17,7 +17,7 @@ let host: ScriptedHost;
 let page: Window;
 let createRoot: typeof import("react-dom/client").createRoot;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await sharedWorker();
   me = await firstCaller(worker);
   host = await ScriptedHost.online(worker.origin, (await bootstrap(worker, ["joinToken"])).joinToken, { slots: 5 });
   page = new Window({ url: worker.origin });

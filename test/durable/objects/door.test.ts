@@ -3,15 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LIMITS, TIMES } from "#protocol/limits.ts";
 import type { Assignment, RunStart } from "#protocol/messages.ts";
 import { mintHostToken } from "../../../durable/shell/host-token.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { newSession, Page } from "../../support/live-session.ts";
 import { ScriptedHost, ScriptedLink } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 let plane: TestControlPlane;
 let host: ScriptedHost;
 
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
   host = await ScriptedHost.online(plane.url, await joinToken(), { slots: 100 });
 });
 afterAll(async () => plane?.dispose());

@@ -1,19 +1,22 @@
 /** Many sessions, several hosts: who gets what, and what happens when a host goes. */
-import { afterAll, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
 import type { Assignment, RunStart } from "#protocol/messages.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
 import { newSession, Page } from "../../support/live-session.ts";
 import { ScriptedHost, type ScriptedHostOptions, within } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 let plane: TestControlPlane;
-const planes: TestControlPlane[] = [];
-
 beforeEach(async () => {
-  plane = await startTestControlPlane();
-  planes.push(plane);
+  plane = await sharedControlPlane();
 });
-afterAll(async () => void (await Promise.all(planes.map((each) => each.dispose()))));
+
+/** For a test that ends it. */
+async function ownPlane(): Promise<void> {
+  plane = await startTestControlPlane();
+  onTestFinished(plane.dispose);
+}
 
 async function host(options: ScriptedHostOptions = {}): Promise<ScriptedHost> {
   return await ScriptedHost.online(plane.url, (await plane.bootstrap("joinToken")).joinToken ?? "", options);
@@ -136,6 +139,7 @@ test("[F-6] a host that comes back with a lease it has not is told; one that for
 });
 
 test("[F-2] the epoch grows over release and crash of the whole control plane", async () => {
+  await ownPlane();
   const only = await host();
   const page = await prompted();
   const epochs: number[] = [];
@@ -228,6 +232,7 @@ test("[F-12] asking twice for the same run is asking once", async () => {
 });
 
 test("[S-4] [F-4] what others have to learn survives a crash: the index has the run, and the host keeps its lease", async () => {
+  await ownPlane();
   const only = await host();
   const page = await prompted();
   const { data, assignment } = await only.takeAssignment();

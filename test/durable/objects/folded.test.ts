@@ -5,14 +5,15 @@ import { objectName } from "#protocol/ids.ts";
 import type { RunStart } from "#protocol/messages.ts";
 import { applyEvent, emptyView } from "#protocol/session-view.ts";
 import { applyToTranscript, emptyTranscript } from "#protocol/transcript.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { newSession, Page, readStream } from "../../support/live-session.ts";
 import { ScriptedHost, type ScriptedLink } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 let plane: TestControlPlane;
 let host: ScriptedHost;
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
   host = await ScriptedHost.online(plane.url, (await plane.bootstrap("joinToken")).joinToken ?? "", { slots: 100 });
 });
 afterAll(async () => plane?.dispose());

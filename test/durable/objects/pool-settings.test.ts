@@ -9,14 +9,15 @@ import { ensureHostKey } from "../../../executor-host/host-key.ts";
 import { joinHost } from "../../../executor-host/identity.ts";
 import { createLogs } from "../../../executor-host/logs.ts";
 import { type Host, startHost } from "../../../executor-host/main.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { ScriptedEngine } from "../../support/scripted-engine.ts";
 import { ScriptedHost } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 const PATH = "/api/pools/default/settings";
 let plane: TestControlPlane;
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
 });
 afterAll(async () => plane?.dispose());
 
@@ -52,7 +53,10 @@ describe("PATCH /api/pools/:pool/settings", () => {
       type: "config_update",
       config: { slots: 3, idleStopMs: 60_000, limits: null, logLevel: null },
     });
-    const audit = await plane.query("SELECT target FROM audit WHERE action = 'pools.settings' ORDER BY id");
+    const audit = await plane.query(
+      "SELECT target FROM audit WHERE action = 'pools.settings' AND organization_id = ? ORDER BY id",
+      plane.organizationId,
+    );
     expect(audit.map(({ target }) => target)).toEqual([
       'default: {"logLevel":"debug","slots":3}',
       'default: {"logLevel":null,"idleStopMs":60000}',

@@ -6,10 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RunEvent, SessionEvent } from "#protocol/events.ts";
 import { objectName } from "#protocol/ids.ts";
 import type { RunStart } from "#protocol/messages.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { newSession, Page, readStream } from "../../support/live-session.ts";
 import { ScriptedHost, type ScriptedLink } from "../../support/scripted-host.ts";
 import { permission } from "../../support/session-script.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 const delta = (messageId: string, ...chunks: unknown[]): RunEvent => ({
   type: "message.delta",
@@ -36,7 +37,7 @@ export function sessionSuite(name: string, options: { evictBetweenSteps: boolean
     let evictions = 0;
 
     beforeAll(async () => {
-      plane = await startTestControlPlane();
+      plane = await sharedControlPlane();
       const { joinToken = "" } = await plane.bootstrap("joinToken");
       host = await ScriptedHost.online(plane.url, joinToken, { slots: 100 });
     });

@@ -2,14 +2,15 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TIMES } from "#protocol/limits.ts";
 import type { RunStart } from "#protocol/messages.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { FreezingProxy } from "../../support/freezing-proxy.ts";
 import { Page } from "../../support/live-session.ts";
 import { ScriptedHost, type ScriptedHostOptions, ScriptedLink } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 let plane: TestControlPlane;
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
 });
 afterAll(async () => plane?.dispose());
 

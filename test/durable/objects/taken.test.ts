@@ -2,15 +2,16 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { objectName } from "#protocol/ids.ts";
 import type { RunStart } from "#protocol/messages.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { newSession, Page } from "../../support/live-session.ts";
 import { ScriptedHost, type ScriptedLink } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 let plane: TestControlPlane;
 let host: ScriptedHost;
 
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
   const { joinToken = "" } = await plane.bootstrap("joinToken");
   host = await ScriptedHost.online(plane.url, joinToken, { slots: 10 });
 });

@@ -3,15 +3,16 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RunEvent } from "#protocol/events.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import type { RunStart } from "#protocol/messages.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { newSession, Page, readStream } from "../../support/live-session.ts";
 import { ScriptedHost } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 let plane: TestControlPlane;
 let host: ScriptedHost;
 
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
   host = await ScriptedHost.online(plane.url, (await plane.bootstrap("joinToken")).joinToken ?? "", { slots: 100 });
 });
 afterAll(async () => plane?.dispose());

@@ -4,9 +4,10 @@ import { handInWorkspace } from "../../../executor-host/workspace/hand-in.ts";
 import type { SyncInput } from "../../../executor-host/workspace/port.ts";
 import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { newSession, Page } from "../../support/live-session.ts";
 import { ScriptedHost } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 import { type Fixture, fakeTools, fixture } from "./fixture.ts";
 
 let plane: TestControlPlane;
@@ -17,7 +18,7 @@ let sessionId: string;
 let headId: string;
 
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
   const host = await ScriptedHost.online(plane.url, (await plane.bootstrap("joinToken")).joinToken ?? "");
   sessionId = await newSession(plane);
   page = await Page.open(plane, sessionId);

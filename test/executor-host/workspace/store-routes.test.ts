@@ -6,9 +6,10 @@ import { newId } from "#protocol/ids.ts";
 import type { SyncInput } from "../../../executor-host/workspace/port.ts";
 import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
-import { startTestControlPlane, type TestControlPlane } from "../../support/control-plane.ts";
+import type { TestControlPlane } from "../../support/control-plane.ts";
 import { newSession, Page } from "../../support/live-session.ts";
 import { ScriptedHost } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 import { describeTree, type Fixture, fakeTools, fixture, noise } from "./fixture.ts";
 
 let plane: TestControlPlane;
@@ -20,7 +21,7 @@ let sessionId: string;
 const big = noise(2_500_000, 3);
 
 beforeAll(async () => {
-  plane = await startTestControlPlane();
+  plane = await sharedControlPlane();
   host = await ScriptedHost.online(plane.url, (await plane.bootstrap("joinToken")).joinToken ?? "");
   sessionId = await newSession(plane);
   page = await Page.open(plane, sessionId);
@@ -116,7 +117,10 @@ describe("[R-4.6] people read", () => {
       ["tree", "big.bin", "not_a_folder"],
     ] as const) {
       await files(route, { path });
-      const [row] = await plane.query("select target, allowed, reason from audit order by id desc limit 1");
+      const [row] = await plane.query(
+        "select target, allowed, reason from audit where organization_id = ? order by id desc limit 1",
+        plane.organizationId,
+      );
       expect(row).toEqual({ target: `${sessionId}:/${path}`, allowed: 0, reason });
     }
   });

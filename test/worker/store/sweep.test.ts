@@ -13,11 +13,11 @@ import { sha256 } from "../../../worker/store/manifest-bytes.ts";
 import { missingPacks, putPack, putSnapshot } from "../../../worker/store/receive.ts";
 import { type SweepEnv, sweepShelf } from "../../../worker/store/sweep.ts";
 import { MemoryStore } from "../../executor-host/workspace/store-peer.ts";
-import { startWorker, type WorkerUnderTest } from "../../support/worker-under-test.ts";
+import { type OwnWorker, startWorker } from "../../support/worker-under-test.ts";
 
 const HOUR = 60 * 60_000;
 const DAY = 24 * HOUR;
-let worker: WorkerUnderTest;
+let worker: OwnWorker;
 let env: SweepEnv;
 let shelf: Shelf;
 let store: MemoryStore;
