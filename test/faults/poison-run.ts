@@ -8,7 +8,7 @@ import { accepted, ending, finished, forgetLeases, leave, Offers, Pool } from ".
 export const poisonRun: Fault = {
   name: "poison-run",
   how: `a run whose host is lost before its start each time: it is placed ${MAX_ATTEMPTS} times and then failed with host_lost, and the run of another session beside each attempt succeeds; recovery is from each loss to the next offer`,
-  trials: { long: 30, short: 2 },
+  trials: { long: 30, short: 1 },
   note: (figures) => {
     const of = (name: string) => figures.flatMap((each) => each[name] ?? []);
     const [beside, alone] = [quantile(of("besideMs"), 0.95), quantile(of("aloneMs"), 0.95)];

@@ -14,8 +14,12 @@ export class Pool {
     this.plane = plane;
   }
 
-  static async open(options: Parameters<typeof startTestControlPlane>[0] = {}): Promise<Pool> {
-    return new Pool(await startTestControlPlane(options));
+  /** Where a pool that wants nothing in particular gets its control plane; tests give it the one that they share. */
+  static start: () => Promise<TestControlPlane> = startTestControlPlane;
+
+  /** With options: on a control plane of its own. */
+  static async open(options?: Parameters<typeof startTestControlPlane>[0]): Promise<Pool> {
+    return new Pool(await (options ? startTestControlPlane(options) : Pool.start()));
   }
 
   async host(options: ScriptedHostOptions = {}): Promise<ScriptedHost> {

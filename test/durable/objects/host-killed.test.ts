@@ -1,14 +1,17 @@
 /** A host's process is killed: its sockets close at once, and what it has not begun need not wait for its leases to end. */
+
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TIMES } from "#protocol/limits.ts";
 import { accepted, Offers, Pool } from "../../faults/pool.ts";
 import type { ScriptedHost } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 let pool: Pool;
 const hosts: ScriptedHost[] = [];
 const offers = new Offers();
 
 beforeAll(async () => {
+  Pool.start = sharedControlPlane;
   pool = await Pool.open();
   for (const name of ["a", "b"]) {
     const host = await pool.host({ name });

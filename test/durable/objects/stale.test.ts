@@ -5,10 +5,12 @@ import type { FromHostData } from "#protocol/messages.ts";
 import { accepted, finished, forgetLeases, type Mouth, numbered, Offers, Pool } from "../../faults/pool.ts";
 import type { Page } from "../../support/live-session.ts";
 import type { ScriptedLink } from "../../support/scripted-host.ts";
+import { sharedControlPlane } from "../../support/shared-control-plane.ts";
 
 let pool: Pool;
 const offers = new Offers();
 beforeAll(async () => {
+  Pool.start = sharedControlPlane;
   pool = await Pool.open();
   for (const name of ["a", "b"]) offers.follow(await pool.host({ name }));
 });
