@@ -5,6 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import module from "node:module";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -13,6 +14,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const program = join(here, "gantry.ts");
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
+  // What was compiled once is kept in the system's folder for temporary files: a command starts in half the time.
+  module.enableCompileCache();
   const { main } = await import(pathToFileURL(program).href);
   await main(process.argv.slice(2));
 } else {

@@ -47,10 +47,17 @@ async function main(args: string[]): Promise<void> {
 
   total.failed += await built();
   const missing = await missingNeeds();
-  for (const project of ["unit", "docker", "e2e"] as const) {
-    const reason = missing[project];
-    if (reason === undefined) {
-      const count = await runProject(project, args);
+  const runnable = (project: Project) => missing[project] === undefined;
+  // Side by side: the suites with containers wait a lot, and the unit suite has work for every core.
+  const lanes: Project[][] = [["unit"], ["docker", "e2e"]];
+  const counts = new Map<Project, Count>();
+  const run = async (lane: Project[]) => {
+    for (const project of lane.filter(runnable)) counts.set(project, await runProject(project, args));
+  };
+  await Promise.all(lanes.map(run));
+  for (const project of lanes.flat()) {
+    const count = counts.get(project);
+    if (count !== undefined) {
       for (const key of ["passed", "skipped", "files"] as const) total[key] += count[key];
       const again = await failedAlone(project, count);
       const failing = new Set(again.failures.map(nameOf));
@@ -64,7 +71,7 @@ async function main(args: string[]): Promise<void> {
         total.failed++;
       }
     } else if (args.length === 0 || args.some((arg) => !arg.startsWith("-"))) {
-      console.log(`not run: the ${project} suite, ${reason}`);
+      console.log(`not run: the ${project} suite, ${missing[project]}`);
       if (ci) total.failed++;
     }
   }
@@ -144,10 +151,16 @@ async function runProject(project: Project, args: string[]): Promise<Count> {
   // With arguments a project may have nothing that matches; main() judges that.
   const command = [vitest, "run", `--project=${project}`, "--passWithNoTests", ...reporters, ...args];
   const code = await new Promise<number>((resolve) => {
-    const child = spawn(process.execPath, command, { cwd: repositoryDir, stdio: ["inherit", "inherit", "inherit"] });
+    // Not a terminal's: two of them would draw over each other's lines.
+    const compiled = join(tmpdir(), "gantry-test-compiled");
+    const env = { NODE_COMPILE_CACHE: compiled, ...process.env, ...(process.stdout.isTTY && { FORCE_COLOR: "1" }) };
+    const child = spawn(process.execPath, command, { cwd: repositoryDir, env, stdio: ["inherit", "pipe", "pipe"] });
+    child.stdout.pipe(process.stdout, { end: false });
+    child.stderr.pipe(process.stderr, { end: false });
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill(signal));
     child.once("error", () => resolve(1));
-    child.once("exit", (exitCode) => resolve(exitCode ?? 1));
+    // `close`, not `exit`: its last lines belong before the verdict.
+    child.once("close", (exitCode) => resolve(exitCode ?? 1));
   });
   try {
     return count(existsSync(outputFile) ? readFileSync(outputFile, "utf8") : undefined, code);
