@@ -117,7 +117,9 @@ async function buildPortal(outDir: string): Promise<void> {
     "--logLevel",
     "warn",
   ];
-  const child = spawn(process.execPath, args, { cwd: repositoryDir, stdio: ["ignore", "pipe", "pipe"] });
+  // A test's own NODE_ENV would make it React's development build.
+  const env = { ...process.env, NODE_ENV: "production" };
+  const child = spawn(process.execPath, args, { cwd: repositoryDir, env, stdio: ["ignore", "pipe", "pipe"] });
   const printed: string[] = [];
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => printed.push(text));

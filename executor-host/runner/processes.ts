@@ -12,6 +12,8 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const RUN_MARK = "GANTRY_RUN_MARK";
 
+const KILL_LOOKS = 200;
+
 /** The mark that a program was started with; it keeps that when another run takes it over. */
 const marks = new WeakMap<ChildProcess, string>();
 
@@ -76,6 +78,18 @@ export class Processes {
   signal(signal: NodeJS.Signals): void {
     for (const child of this.#children) if (child.pid !== undefined) kill(-child.pid, signal);
     for (const pid of this.#marked()) kill(pid, signal);
+  }
+
+  /**
+   * Kills everything that belongs to the run, and resolves when it has gone: a signal is sent at once and takes effect a
+   * little later. Gives up on what does not die (it hangs in the kernel) after `KILL_LOOKS` looks.
+   */
+  async killed(): Promise<void> {
+    for (let looks = 0; looks < KILL_LOOKS; looks++) {
+      this.signal("SIGKILL");
+      if (this.#marked().length === 0) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #marked(): number[] {

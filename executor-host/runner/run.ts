@@ -139,7 +139,10 @@ export class Run {
     if (this.#phase.name === "running")
       leaving.push(pause(this.#clock, LEAVE_MS, this.#interrupt.signal).then(() => {}));
     await Promise.race(leaving);
-    if (this.#phase.name === "ending") await this.#processes.empty();
+    if (this.#phase.name === "ending") {
+      await this.#processes.empty();
+      await this.#processes.killed();
+    }
     this.#finish(toFinished(end));
   }
 

@@ -1,16 +1,11 @@
-/** Chromium, the built portal and the scripted control plane, put together for a test. */
-import { execFile } from "node:child_process";
+/** Chromium and the scripted control plane that serves the built portal, put together for a test. */
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { ScriptedPortal } from "./scripted-portal-server.ts";
 
-const WEB = fileURLToPath(new URL("../../web", import.meta.url));
 const FLAGS = [
   "--no-sandbox",
   "--disable-quic",
@@ -34,15 +29,6 @@ export function findChromium(): string {
     }
   }
   throw new Error("no Chromium: install it (apt-get install chromium) or set CHROMIUM_PATH");
-}
-
-export async function buildPortal(): Promise<{ assets: string; remove: () => Promise<void> }> {
-  const assets = await mkdtemp(join(tmpdir(), "gantry-portal-"));
-  // A process of its own: inside a test NODE_ENV is "test", and React's development build would be measured.
-  const vite = fileURLToPath(new URL("../../node_modules/vite/bin/vite.js", import.meta.url));
-  const env = { ...process.env, NODE_ENV: "production" };
-  await promisify(execFile)(process.execPath, [vite, "build", WEB, "--outDir", assets, "--logLevel", "error"], { env });
-  return { assets, remove: () => rm(assets, { recursive: true, force: true }) };
 }
 
 /** Bytes after gzip of a script and of all that it imports statically, without what `known` has loaded already. */

@@ -1,7 +1,8 @@
-/** One build of the portal and one Chromium for a file of tests, and for each test a scripted control plane of its own. */
+/** The built portal and one Chromium for a file of tests, and for each test a scripted control plane of its own. */
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
-import { buildPortal, PortalBrowser } from "./portal-browser.ts";
+import { build } from "../../executor-host/local/build.ts";
+import { PortalBrowser } from "./portal-browser.ts";
 
 /**
  * Registers the hooks of the file that calls it.
@@ -10,18 +11,17 @@ import { buildPortal, PortalBrowser } from "./portal-browser.ts";
  */
 export function portalSuite(ready: (at: PortalBrowser) => void): { readonly assets: string } {
   let browser: Browser;
-  let built: Awaited<ReturnType<typeof buildPortal>>;
+  let assets: string;
   let at: PortalBrowser;
   beforeAll(async () => {
-    built = await buildPortal();
+    ({ webDir: assets } = await build());
     browser = await PortalBrowser.launch();
   });
   afterAll(async () => {
     await browser?.close();
-    await built?.remove();
   });
   beforeEach(async () => {
-    at = await PortalBrowser.start(browser, built.assets);
+    at = await PortalBrowser.start(browser, assets);
     ready(at);
   });
   afterEach(async () => {
@@ -29,7 +29,7 @@ export function portalSuite(ready: (at: PortalBrowser) => void): { readonly asse
   });
   return {
     get assets() {
-      return built.assets;
+      return assets;
     },
   };
 }

@@ -10,10 +10,9 @@ import { StoreError, type SyncInput } from "../../executor-host/workspace/port.t
 import { restoreWorkspace } from "../../executor-host/workspace/restore.ts";
 import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
 import { describeTree, type Fixture, fakeTools, fixture, noise } from "../executor-host/workspace/fixture.ts";
-import type { TestControlPlane } from "../support/control-plane.ts";
+import { startTestControlPlane, type TestControlPlane } from "../support/control-plane.ts";
 import { newSession, Page } from "../support/live-session.ts";
 import { ScriptedHost, type ScriptedLink } from "../support/scripted-host.ts";
-import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
 let plane: TestControlPlane;
 let at: Fixture;
@@ -24,7 +23,7 @@ const ids: string[] = [];
 const runs: string[] = [];
 
 beforeAll(async () => {
-  plane = await sharedControlPlane();
+  plane = await startTestControlPlane();
   const host = await ScriptedHost.online(plane.url, (await plane.bootstrap("joinToken")).joinToken ?? "");
   sessionId = await newSession(plane);
   const page = await Page.open(plane, sessionId);

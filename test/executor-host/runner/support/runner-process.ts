@@ -6,6 +6,7 @@ import path from "node:path";
 import { afterAll, beforeAll, onTestFailed, onTestFinished } from "vitest";
 import { type ModelServer, startModelServer } from "../../../support/model-server/server.ts";
 import { ensureToolkit } from "../../../support/toolkit.ts";
+import { endProcessesIn } from "./processes.ts";
 import { RunnerClient } from "./runner-client.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -34,6 +35,9 @@ export const HOST_SECRET = "the-host-has-a-secret";
 /** The first test of a machine downloads the CLIs; that has a bound of its own. */
 const DOWNLOAD_MS = 10 * 60_000;
 beforeAll(() => ensureToolkit(), DOWNLOAD_MS);
+
+/** The ladder of a run that does not stop has 11 s. */
+const LEAVE_MS = 15_000;
 
 /** `toolkit`: fills a folder that the runner takes for its toolkit instead of the one with the real CLIs. */
 type Options = { modelKey?: string; toolkit?: (dir: string) => Promise<void> };
@@ -92,6 +96,7 @@ async function launchRunner(options: Options, atEnd: AtEnd): Promise<RunnerUnder
   const egress = path.join(dir, "proxy.sock");
   const model = await startModelServer({ socketPath: egress, key: options.modelKey });
   atEnd(() => model.close());
+  atEnd(() => endProcessesIn(cwd));
   let output = "";
   const launch = async () => {
     const args = [
@@ -124,8 +129,11 @@ async function launchRunner(options: Options, atEnd: AtEnd): Promise<RunnerUnder
     });
     atEnd(async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill("SIGKILL");
+      // Gently: a runner that is killed cannot end what it keeps for a next run.
+      child.kill("SIGTERM");
+      const overdue = setTimeout(() => child.kill("SIGKILL"), LEAVE_MS);
       await once(child, "exit");
+      clearTimeout(overdue);
     });
     await listening;
     return { client: new RunnerClient(path.join(dir, "runner.sock")), process: child };
