@@ -11,8 +11,9 @@ import { startTestControlPlane } from "./control-plane.ts";
 import { SECRETS } from "./secrets.ts";
 import type { Asked } from "./shared-control-plane.ts";
 
-// biome-ignore lint/style/noDefaultExport: Vitest calls the default export
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+let clean: () => Promise<void> = async () => {};
+
+export async function setup(project: TestProject): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "gantry-plane-"));
   const socketPath = join(folder, "plane.sock");
   let plane: ReturnType<typeof startTestControlPlane> | undefined;
@@ -46,9 +47,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   });
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   project.provide("sharedControlPlane", socketPath);
-  return async () => {
+  clean = async () => {
     server.close();
     await (await plane)?.dispose();
     rmSync(folder, { recursive: true, force: true });
   };
+}
+
+export async function teardown(): Promise<void> {
+  await clean();
 }
