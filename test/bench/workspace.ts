@@ -3,7 +3,7 @@
  * on a disk, one tool after the other in each round, so that all of them meet the same noise.
  */
 import { execFileSync } from "node:child_process";
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeWorkspace } from "../../executor-host/workspace/layer.ts";
@@ -19,13 +19,16 @@ import { type Peer, peersHere } from "./workspace-peers.ts";
 import { bareWalk, editTen, makeTree } from "./workspace-tree.ts";
 
 type Step = "first" | "unchanged" | "ten" | "restore";
-type Times = Record<Step, number[]>;
-type Warm = { cold: number[]; warm: number[] };
+/** Milliseconds that passed, and those that processors worked: on a busy machine the latter say more. */
+type Samples = { wall: number[]; cpu: number[] };
+type Times = Record<Step, Samples>;
+type Warm = { cold: Samples; warm: Samples };
 type Sizes = { storedBytes: number; objects: number; sentPerChanged: number };
 
 const ROUNDS = 2;
 /** A no-change sync and the walk that is its floor, in turns: short, so that one of them says little. */
 const WALKS = 3;
+const MS_PER_TICK = 10;
 
 export async function measureWorkspace(): Promise<Result[]> {
   const peers = peersHere();
@@ -50,8 +53,8 @@ async function measureOn(medium: string, folder: string, peers: readonly Peer[])
   makeTree(root);
   const times = new Map<string, Times>(["gantry", ...peers.map(({ name }) => name)].map((name) => [name, noTimes()]));
   const stored = new Map<string, number>();
-  const walks: number[] = [];
-  const warm: Warm = { cold: [], warm: [] };
+  const walks = noSamples();
+  const warm: Warm = { cold: noSamples(), warm: noSamples() };
   let sizes: Sizes | undefined;
   for (let round = 0; round < ROUNDS; round++) {
     const order = turned(["gantry", ...peers.map(({ name }) => name)], round);
@@ -68,7 +71,7 @@ async function measureOn(medium: string, folder: string, peers: readonly Peer[])
   return [...judge(medium, times, stored, walks, sizes!), ...judgeWarm(medium, warm)];
 }
 
-async function trialOfGantry(place: string, root: string, into: Times, walks: number[], warm: Warm): Promise<Sizes> {
+async function trialOfGantry(place: string, root: string, into: Times, walks: Samples, warm: Warm): Promise<Sizes> {
   const { input, stored } = gantryIn(place, root);
   await timed(into.first, () => syncWorkspace(input));
   const { bytes: storedBytes, files: objects } = sizeOf(stored);
@@ -76,7 +79,7 @@ async function trialOfGantry(place: string, root: string, into: Times, walks: nu
     await timed(walks, async () => bareWalk(root));
     await timed(into.unchanged, () => syncWorkspace(input));
   }
-  const changedBytes = editTen(root, into.ten.length);
+  const changedBytes = editTen(root, into.ten.wall.length);
   const { snapshotId, bytesSent } = await timed(into.ten, () => syncWorkspace(input));
   const elsewhere = { ...input, snapshotId, root: join(place, "back"), stateDir: join(place, "state-2") };
   flush(place);
@@ -109,15 +112,15 @@ function equal(root: string, other: string): void {
 }
 
 function judgeWarm(medium: string, { cold, warm }: Warm): Result[] {
-  if (warm.length === 0) return [];
-  const how = "a second session on a base that this host has restored, against the first, in the same run";
-  const value = { unit: "ms", value: median(warm), floor: median(cold), trials: warm.length, how };
+  if (warm.wall.length === 0) return [];
+  const how = `a second session on a base that this host has restored, against the first, in the same run; ${cpuOf({ gantry: warm, "the first": cold })}`;
+  const value = { unit: "ms", value: median(warm.wall), floor: median(cold.wall), trials: warm.wall.length, how };
   return [judged({ name: `workspace restore on a warm base, ${medium}`, ...value }, { ratioAtMost: 0.1 })];
 }
 
 function trialOf(peer: Peer, place: string, root: string, into: Times): number {
   peer.prepare(place);
-  const round = into.first.length;
+  const round = into.first.wall.length;
   timedNow(into.first, () => peer.save(root, place, 3 * round));
   const { bytes } = sizeOf(peer.stored(place));
   timedNow(into.unchanged, () => peer.save(root, place, 3 * round + 1));
@@ -136,25 +139,27 @@ function judge(
   medium: string,
   times: ReadonlyMap<string, Times>,
   stored: ReadonlyMap<string, number>,
-  walks: readonly number[],
+  walks: Samples,
   sizes: Sizes,
 ): Result[] {
   const ours = times.get("gantry")!;
   const best = (step: Step, among: readonly string[]): { ms: number; name: string } | undefined =>
     [...times]
       .filter(([name]) => among.includes(name))
-      .map(([name, all]) => ({ name, ms: median(all[step]) }))
+      .map(([name, all]) => ({ name, ms: median(all[step].wall) }))
       .sort((a, b) => a.ms - b.ms)[0];
   const all = [...times.keys()].filter((name) => name !== "gantry");
-  const others = (step: Step) => all.map((name) => `${name} ${Math.round(median(times.get(name)![step]))}`).join(", ");
+  const others = (step: Step) =>
+    all.map((name) => `${name} ${Math.round(median(times.get(name)![step].wall))}`).join(", ");
   const against = (step: Step, title: string, among: readonly string[], ratioAtMost: number): Result => {
     const floor = best(step, among);
-    const how = `median of ${ROUNDS} interleaved rounds; milliseconds of all: ${others(step)}${floor ? `; against ${floor.name}` : ""}`;
+    const cpu = cpuOf(Object.fromEntries([...times].map(([name, its]) => [name, its[step]])));
+    const how = `median of ${ROUNDS} interleaved rounds; milliseconds of all: ${others(step)}; ${cpu}${floor ? `; against ${floor.name}` : ""}`;
     const measured = {
       name: `workspace ${title}, ${medium}`,
       unit: "ms",
-      value: median(ours[step]),
-      trials: ours[step].length,
+      value: median(ours[step].wall),
+      trials: ours[step].wall.length,
       how,
     };
     return floor === undefined ? judged(measured) : judged({ ...measured, floor: floor.ms }, { ratioAtMost });
@@ -168,9 +173,9 @@ function judge(
       {
         name: `workspace nothing changed against walk and lstat, ${medium}`,
         unit: "ms",
-        value: median(ours.unchanged),
-        floor: median(walks),
-        trials: ours.unchanged.length,
+        value: median(ours.unchanged.wall),
+        floor: median(walks.wall),
+        trials: ours.unchanged.wall.length,
         how,
       },
       { ratioAtMost: 1.5 },
@@ -209,23 +214,37 @@ function judge(
 const flush = (place: string): void => {
   execFileSync("sync", ["-f", place]);
 };
-const noTimes = (): Times => ({ first: [], unchanged: [], ten: [], restore: [] });
+const noSamples = (): Samples => ({ wall: [], cpu: [] });
+const noTimes = (): Times => ({ first: noSamples(), unchanged: noSamples(), ten: noSamples(), restore: noSamples() });
+const cpuOf = (all: Record<string, Samples>): string =>
+  `CPU milliseconds: ${Object.entries(all)
+    .map(([name, { cpu }]) => `${name} ${Math.round(median(cpu))}`)
+    .join(", ")}`;
 const turned = <T>(list: readonly T[], by: number): T[] => [
   ...list.slice(by % list.length),
   ...list.slice(0, by % list.length),
 ];
 
-async function timed<T>(into: number[], work: () => Promise<T>): Promise<T> {
-  const start = performance.now();
+async function timed<T>(into: Samples, work: () => Promise<T>): Promise<T> {
+  const [start, before] = [performance.now(), cpuMs()];
   const result = await work();
-  into.push(performance.now() - start);
+  into.wall.push(performance.now() - start);
+  into.cpu.push(cpuMs() - before);
   return result;
 }
 
-function timedNow(into: number[], work: () => void): void {
-  const start = performance.now();
+function timedNow(into: Samples, work: () => void): void {
+  const [start, before] = [performance.now(), cpuMs()];
   work();
-  into.push(performance.now() - start);
+  into.wall.push(performance.now() - start);
+  into.cpu.push(cpuMs() - before);
+}
+
+/** Of this process with all its threads and of the children that have ended; to 10 ms, as the kernel counts (proc(5)). */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  const fields = readFileSync("/proc/self/stat", "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (user + system) / 1_000 + (Number(fields[13]) + Number(fields[14])) * MS_PER_TICK;
 }
 
 function sizeOf(folder: string): { files: number; bytes: number } {
