@@ -13,7 +13,7 @@ const SYNCS = 3;
 export const workspaceBits: Fault = {
   name: "workspace-bits",
   how: `a session of ${SYNCS} snapshots; in each object of the store in turn one bit of the seed's is flipped and every snapshot restored: it is refused as damaged, or it did not need that object and is whole; what is flipped is always noticed by a restore that needs it`,
-  trials: { long: 40, short: 3 },
+  trials: { long: 40, short: 1 },
   note: (figures) =>
     `${figures.reduce((sum, { flipped = 0 }) => sum + flipped, 0)} bits flipped, ${figures.reduce((sum, { noticed = 0 }) => sum + noticed, 0)} noticed`,
   async open() {

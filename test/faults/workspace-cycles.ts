@@ -13,7 +13,7 @@ const EDITS = 25;
 export const workspaceCycles: Fault = {
   name: "workspace-cycles",
   how: `${EDITS} edits by the seed, sync, the worker stopped and its folder removed or left, restore on the other of two hosts, each time: the tree there equals the one that was left by content, mode, link and time, an idle sync finds nothing changed, and no snapshot points to what is not there`,
-  trials: { long: 100, short: 6 },
+  trials: { long: 100, short: 4 },
   note: (figures) => `files at the end: ${figures.at(-1)?.files ?? 0}`,
   async open() {
     const at = fixture();

@@ -26,7 +26,7 @@ const REQUESTS = 3;
 export const workspaceKilled: Fault = {
   name: "workspace-killed",
   how: `SIGKILL of a real process that restores, before each of its ${STEPS.length} steps in turn, and of one that syncs, at each of its requests (before the store did it, after it, after the answer): the tree is the old one or the new one, a sync's own tree is never touched, no snapshot points to what is not there, and the next process does it; recovery is that process`,
-  trials: { long: 2 * (STEPS.length + REQUESTS * MOMENTS.length), short: 4 },
+  trials: { long: 2 * (STEPS.length + REQUESTS * MOMENTS.length), short: 2 },
   async open(form) {
     const all = [
       ...STEPS.map((step) => ({ step })),

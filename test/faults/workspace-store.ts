@@ -31,7 +31,7 @@ const FAULTS: Record<string, (proceed: () => Promise<Response>) => Promise<Respo
 export const workspaceStore: Fault = {
   name: "workspace-store",
   how: `${SYNCS} syncs with edits between them and a restore, in which each request to the store fails with a chance of the seed's (${Object.keys(FAULTS).join(", ")}): no committed snapshot ever points to what is not there, a restore is whole or leaves the old tree, and with the store well again all is saved`,
-  trials: { long: 60, short: 6 },
+  trials: { long: 60, short: 3 },
   note: (figures) =>
     `${figures.reduce((sum, { faults = 0 }) => sum + faults, 0)} requests failed, ${figures.reduce((sum, { failed = 0 }) => sum + failed, 0)} syncs and restores with them`,
   async open() {
