@@ -25,7 +25,6 @@ export class Database {
     this.#sqlite = new DatabaseSync(path);
     // Two daemons on one state folder are refused earlier (daemon-lock.ts); this is for the CLI reading beside a daemon.
     this.#sqlite.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    if (path !== ":memory:") this.#keepReserve();
   }
 
   exec(sql: string): void {
@@ -70,8 +69,8 @@ export class Database {
     else effect();
   }
 
-  /** @throws SQLite's error when the disk has not even that */
-  #keepReserve(): void {
+  /** For a daemon, which has to go on writing on a full disk. @throws SQLite's error when the disk has not even that */
+  keepReserve(): void {
     this.transaction(() => {
       this.#sqlite.exec("CREATE TABLE reserve (bytes BLOB)");
       this.#sqlite.prepare("INSERT INTO reserve VALUES (zeroblob(?))").run(RESERVE_BYTES);

@@ -155,6 +155,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
   const key = await readHostKey(paths);
   const sealedTo = await ensureEncryptionKey(paths);
   const database = new Database(paths.database);
+  database.keepReserve();
   createOutboxTables(database);
   createSessionTables(database);
   const access = new HostAccess(() => connectHost(identity, { key, encryptionKey: sealedTo.publicKey }, http), clock);

@@ -40,6 +40,7 @@ function fill(): void {
 test("what has to be written on a full disk finds room: words, acknowledgements, again and again", (context) => {
   if (!mounted) return context.skip();
   const database = new Database(join(dir, "host.db"));
+  database.keepReserve();
   createOutboxTables(database);
   const outbox = new Outbox(database, "link", 1);
   fill();
