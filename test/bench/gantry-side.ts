@@ -40,6 +40,9 @@ async function runningSession(plane: TestControlPlane, host: ScriptedHost): Prom
   data.send({ type: "worker.status", state: "active" });
   data.send({ type: "run.accepted", runId: run.runId });
   await data.acknowledged(data.send({ type: "run.started", runId: run.runId }));
+  // What the start left to tell the index is not what is measured.
+  const stored = async () => (await plane.query("SELECT state FROM runs WHERE id = ?", run.runId))[0]?.state;
+  while ((await stored()) !== "running");
   const opened: RunEvent[] = [
     { type: "message.delta", data: { messageId: "msg_bench", chunks: [{ type: "text-start", id: "t" }] } },
   ];
