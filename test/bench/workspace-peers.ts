@@ -32,10 +32,12 @@ const borg = (place: string, cwd: string, args: string[]) =>
     BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: "yes",
     BORG_RELOCATED_REPO_ACCESS_IS_OK: "yes",
   });
+const NO_GC = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"];
 const git = (place: string, tree: string, args: string[]) =>
   run(
     "git",
-    ["--git-dir", within(place), "--work-tree", tree, "-c", "user.name=b", "-c", "user.email=b@b", ...args],
+    // Its collector goes on in the background, into the next tool's time.
+    ["--git-dir", within(place), "--work-tree", tree, "-c", "user.name=b", "-c", "user.email=b@b", ...NO_GC, ...args],
     tree,
   );
 
