@@ -10,7 +10,7 @@ import type { Fault } from "./fault.ts";
 import { dangling, differences } from "./workspace-audit.ts";
 import { edit } from "./workspace-edits.ts";
 
-const SIZE_MIB = 24;
+const SIZE_MIB = 64;
 
 export const workspaceFull: Fault = {
   name: "workspace-full",
@@ -38,6 +38,7 @@ export const workspaceFull: Fault = {
             violations.push(`it ended with ${end} on a full disk`);
         };
         try {
+          for (const name of readdirSync(at.root)) rmSync(join(at.root, name), { recursive: true });
           edit(random, at.root, 40);
           writeFileSync(join(at.root, "large"), Buffer.alloc(random.int(3, 6) * 1_000_000, index));
           const { snapshotId } = await syncWorkspace(at.input);
@@ -63,7 +64,7 @@ export const workspaceFull: Fault = {
           }
           violations.push(...dangling(at.peer.store));
           at.peer.fault = () => undefined;
-          rmSync(hog);
+          rmSync(hog, { force: true });
           const saved = index % 2 === 0 ? snapshotId : (await syncWorkspace(there, fakeTools())).snapshotId;
           const wanted = describeTree(index % 2 === 0 ? at.root : there.root);
           const again = index % 2 === 0 ? there : at.elsewhere(saved);
