@@ -19,7 +19,8 @@ export type LocalHostOptions = {
   log: (line: string) => void;
 };
 
-const restartDelaysMs = [200, 1_000, 2_000, 5_000, 15_000];
+/** The longest, with a start, is well below TIMES.leaseMs: else a host that crashes again and again would lose its runs, too. */
+const restartDelaysMs = [200, 1_000, 2_000, 5_000];
 /** A host that ran this long was healthy: the next restart is quick again. */
 const healthyMs = 30_000;
 /** Interrupt 5 s, SIGTERM 5 s, kill, and saving workspaces. */
