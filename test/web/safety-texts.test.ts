@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { KeptWork } from "#protocol/kept-work.ts";
-import { failureTexts, keptText } from "../../web/session/safety-texts.ts";
+import { keptText } from "../../web/session/kept-text.ts";
+import { failureTexts } from "../../web/session/safety-texts.ts";
 
 test("[R-3.2] a failed sync says what is wrong in its title", () => {
   expect(failureTexts({ reason: "quota_exceeded: The session uses 2 GB of 2 GB." })).toEqual({

@@ -2,7 +2,7 @@
 import { Link } from "@tanstack/react-router";
 import type { HostRecord } from "#protocol/http.ts";
 import type { KeptWork as Kept } from "#protocol/kept-work.ts";
-import { keptText } from "./safety-texts.ts";
+import { keptText } from "./kept-text.ts";
 
 type Props = { sessionId: string; kept: readonly Kept[]; hosts: readonly HostRecord[] | undefined };
 

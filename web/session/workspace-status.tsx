@@ -1,6 +1,6 @@
 /** Where the work is and whether it is safe, in the words of the events and never better than them. */
 import { CloudAlert, CloudCheck, CloudOff } from "lucide-react";
-import { memo } from "react";
+import { lazy, memo, Suspense } from "react";
 import type { HostRecord } from "#protocol/http.ts";
 import type { WorkerView, WorkspaceView } from "#protocol/session-view.ts";
 import type { HostStatus } from "#protocol/vocabulary.ts";
@@ -8,9 +8,11 @@ import { byteSize, clockTime, plural } from "../format.ts";
 import { useHosts } from "../hosts/host-queries.ts";
 import { RelativeTime } from "../ui/relative-time.tsx";
 import { type DotTone, StatusDot } from "../ui/status-dot.tsx";
-import { BlockedWorkspace } from "./blocked-workspace.tsx";
-import { KeptWork } from "./kept-work.tsx";
 import { failureTexts } from "./safety-texts.ts";
+
+// Hardly ever seen, so not part of what every conversation waits for.
+const KeptWork = lazy(async () => ({ default: (await import("./kept-work.tsx")).KeptWork }));
+const BlockedWorkspace = lazy(async () => ({ default: (await import("./blocked-workspace.tsx")).BlockedWorkspace }));
 
 const WORKER_TEXT: Readonly<Record<WorkerView["state"], string>> = {
   cold: "Not started",
@@ -57,7 +59,11 @@ export const WorkspaceStatus = memo(function WorkspaceStatus({
           {worker.detail && <span className="block text-ink-soft text-xs">{worker.detail}</span>}
         </span>
       </p>
-      <KeptWork sessionId={sessionId} kept={workspace.kept ?? []} hosts={hosts} />
+      {workspace.kept && (
+        <Suspense fallback={null}>
+          <KeptWork sessionId={sessionId} kept={workspace.kept} hosts={hosts} />
+        </Suspense>
+      )}
       <HostAway host={host} cutOff={running && !hostConnected && worker.state === "active"} />
     </div>
   );
@@ -78,7 +84,11 @@ function Saved({ sessionId, workspace }: { sessionId: string; workspace: Workspa
             {failure.nextAt && !failure.blocked ? `, retrying at ${clockTime(failure.nextAt)}` : ""}
             {syncedAt ? `. Last saved at ${clockTime(syncedAt)}` : ". Nothing has been saved yet"}
           </span>
-          {failure.blocked && <BlockedWorkspace sessionId={sessionId} />}
+          {failure.blocked && (
+            <Suspense fallback={null}>
+              <BlockedWorkspace sessionId={sessionId} />
+            </Suspense>
+          )}
         </span>
       </div>
     );
