@@ -36,7 +36,10 @@ describe("coming in", () => {
     const clock = new HeldClock();
     under = await HostUnderTest.start({ clock, tokenLifeMs: 24_000 });
     const { control } = under.plane;
-    clock.advance(11_999);
+    // On the way the line is heard, or it would be taken for dead.
+    clock.advance(6_000);
+    await clock.timer((delayMs) => delayMs === TIMES.linkSilenceMs);
+    clock.advance(5_999);
     expect(control.messages.all.some(({ type }) => type === "token.renew")).toBe(false);
     clock.advance(1);
     await control.messages.next(({ type }) => type === "token.renew");

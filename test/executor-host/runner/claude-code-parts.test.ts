@@ -27,6 +27,7 @@ test("the environment is an allow-list with ours on top", () => {
     ANTHROPIC_API_KEY: "sk-host",
     AWS_SECRET_ACCESS_KEY: "x",
     GANTRY_TOKEN: "y",
+    GANTRY_WORKER_MARK: "the-worker",
   };
   const env = claudeEnvironment(childEnvironment(own, { EXTRA: "1", ANTHROPIC_API_KEY: "given" }), {
     configDir: "/workspace/.gantry/agent/claude",
@@ -35,6 +36,7 @@ test("the environment is an allow-list with ours on top", () => {
   expect(env).toMatchObject({
     PATH: "/bin",
     EXTRA: "1",
+    GANTRY_WORKER_MARK: "the-worker", // by which the daemon finds it when the runner was killed
     ANTHROPIC_API_KEY: "gantry-adds-the-key",
     CLAUDE_CONFIG_DIR: "/workspace/.gantry/agent/claude",
   });

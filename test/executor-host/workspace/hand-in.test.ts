@@ -63,11 +63,10 @@ test("[P-snap-18] handed in beside the session's own, pinned, forked, and nothin
   const reading = { ...at.elsewhere(headId), sessionId, store: { ...input.store, branch: true } };
   await expect(restoreWorkspace(reading, fakeTools())).rejects.toMatchObject({ reason: "stale_epoch" });
 
-  const { snapshots } = await json(`/api/sessions/${sessionId}/snapshots`);
-  expect(snapshots).toMatchObject([
-    { id: handed.snapshotId, keptFrom: expect.any(String), pinnedBy: "Gantry" },
-    { id: headId },
-  ]);
+  // The index learns a moment later.
+  await expect
+    .poll(async () => (await json(`/api/sessions/${sessionId}/snapshots`)).snapshots)
+    .toMatchObject([{ id: handed.snapshotId, keptFrom: expect.any(String), pinnedBy: "Gantry" }, { id: headId }]);
   // The session's own line, by which turns are compared, is without it.
   expect((await json(`/api/files/snapshots?sessionId=${sessionId}`)).snapshots.map(({ id }) => id)).toEqual([headId]);
   const fork = await json(`/api/sessions/${sessionId}/fork`, {
