@@ -60,9 +60,16 @@ export class Chores {
   async settle(): Promise<void> {
     const seen = this.#changes;
     // Armed before the deliveries: whatever happens to this instance meanwhile, the alarm comes back to them.
-    await this.#arm();
-    await this.#deliver(this.#begun ? this.outbox.takeFresh() : this.outbox.due(Date.now()));
-    await this.#arm();
+    let now = Date.now();
+    await this.#arm(now);
+    await this.#deliver(this.#begun ? this.outbox.takeFresh() : this.outbox.due(now));
+    now = Date.now();
+    // What was not due yet when it was looked at may be so by now. It is under way nowhere, and the alarm would have patience.
+    for (let due = this.outbox.due(now); due.length > 0; due = this.outbox.due(now)) {
+      await this.#deliver(due);
+      now = Date.now();
+    }
+    await this.#arm(now);
     this.#settled = Math.max(this.#settled, seen);
   }
 
@@ -103,7 +110,7 @@ export class Chores {
     await this.#deliveries.carry(keys);
   }
 
-  async #arm(): Promise<void> {
-    await this.deadlines.arm(this.outbox.nextAt(Date.now(), PATIENCE_MS));
+  async #arm(now: number): Promise<void> {
+    await this.deadlines.arm(this.outbox.nextAt(now, PATIENCE_MS));
   }
 }
