@@ -7,6 +7,7 @@
  *   every other *.test.ts                          unit     Node alone
  */
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const e2e = ["test/e2e/**/*.test.{ts,tsx}"];
 const docker = ["test/**/docker.test.ts", "test/**/*.docker.test.ts", "test/docker/**/*.test.ts"];
@@ -14,11 +15,34 @@ const docker = ["test/**/docker.test.ts", "test/**/*.docker.test.ts", "test/dock
 /** Containers and control planes take seconds; a time-out is there to end what hangs, never to pass a test. */
 const engineTimeouts = { testTimeout: 120_000, hookTimeout: 120_000 };
 
+/**
+ * Vitest knows how long a file takes only from an earlier run, and a clean checkout had none: what starts real agent CLIs or
+ * whole programs goes first, so that no long file is alone at the end.
+ */
+const SLOW = [
+  /runner\/opencode/,
+  /mixed-runs/,
+  /runner\/(?:claude-code|acp|codex)/,
+  /\/(?:cli|local|objects|faults|fuzz|store)\//,
+];
+
+class SlowFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = SLOW.findIndex((pattern) => pattern.test(moduleId));
+      return at < 0 ? SLOW.length : at;
+    };
+    return [...(await super.sort(files))].sort((a, b) => rank(a) - rank(b));
+  }
+}
+
 // biome-ignore lint/style/noDefaultExport: Vitest loads the default export
 export default defineConfig({
   test: {
     pool: "forks",
-    maxWorkers: 2,
+    // More than two cores have work for: many tests wait for a program or a timer.
+    maxWorkers: 3,
+    sequence: { sequencer: SlowFirst },
     passWithNoTests: false,
     // A condition that has to come about is waited for; one second would make a busy machine a reason to fail.
     expect: { poll: { timeout: 15_000 } },

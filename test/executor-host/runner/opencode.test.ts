@@ -75,43 +75,52 @@ test("a command shows its exit code", async () => {
 });
 
 test("in ask mode people see the whole command, and 'for this session' is asked once", async () => {
-  const { client, cwd } = await startRunner();
-  const order = {
-    provider,
-    prompt: 'SCN:bash CMD:"touch made"',
-    cwd,
-    providerOptions: { permissionMode: "ask" },
-  } as const;
-  await client.start({ runId: "run_1", ...order });
-  const { data } = await client.first("run_1", "human_loop.requested");
+  const { client, cwd, runId } = await shared();
+  const prompt = 'SCN:bash CMD:"touch made"';
+  const order = { provider, prompt, cwd, providerOptions: { permissionMode: "ask" } } as const;
+  await client.start({ runId, ...order });
+  const { data } = await client.first(runId, "human_loop.requested");
   const detail = { tool: "bash", command: "touch made", cwd };
   expect(data).toMatchObject({ kind: "permission", detail, rule: "bash(touch made)" });
-  await client.reply("run_1", { requestId: data.requestId, decision: "allow", scope: "session" });
-  expect(finishedOf(await client.events("run_1"))).toMatchObject({ outcome: "succeeded" });
+  await client.reply(runId, { requestId: data.requestId, decision: "allow", scope: "session" });
+  expect(finishedOf(await client.events(runId))).toMatchObject({ outcome: "succeeded" });
   await rm(path.join(cwd, "made"));
-  await client.start({ runId: "run_2", ...order });
-  expect(ofType(await client.events("run_2"), "human_loop.requested")).toEqual([]);
+  const { runId: next } = await shared();
+  await client.start({ runId: next, ...order });
+  expect(ofType(await client.events(next), "human_loop.requested")).toEqual([]);
   expect(await readFile(path.join(cwd, "made"), "utf8")).toBe("");
 });
 
 test("in ask mode a refused write shows its diff and does not happen, and the reason reaches the agent", async () => {
-  const { client, cwd, model } = await startRunner();
+  const { client, cwd, model, runId } = await shared();
   const prompt = `SCN:write-file FILE:${cwd}/fresh.txt TEXT:"new words"`;
-  await client.start({ runId: "run_1", provider, prompt, cwd, providerOptions: { permissionMode: "ask" } });
-  const { data } = await client.first("run_1", "human_loop.requested");
+  await client.start({ runId, provider, prompt, cwd, providerOptions: { permissionMode: "ask" } });
+  const { data } = await client.first(runId, "human_loop.requested");
   expect(data.detail.diff).toContain("+new words");
-  await client.reply("run_1", { requestId: data.requestId, decision: "deny", reason: "leave it" });
-  await client.events("run_1");
+  await client.reply(runId, { requestId: data.requestId, decision: "deny", reason: "leave it" });
+  await client.events(runId);
   expect(JSON.stringify(model.requests.at(-1)?.body)).toContain("leave it");
   await expect(readFile(path.join(cwd, "fresh.txt"))).rejects.toThrow("ENOENT");
+});
+
+test("[R-6.3] what a sub-agent asks is asked, what it brings back is shown, and what it used is counted", async () => {
+  const { client, cwd, runId } = await shared();
+  const order = { provider, cwd, providerOptions: { permissionMode: "ask" } } as const;
+  await client.start({ runId, ...order, prompt: "SCN:delegate:task:general" });
+  const { data } = await client.first(runId, "human_loop.requested");
+  expect(data).toMatchObject({ kind: "permission", detail: { command: "echo from below", agent: "sub-agent" } });
+  await client.reply(runId, { requestId: data.requestId, decision: "allow", scope: "once" });
+  const events = await client.events(runId);
+  expect(toolsOf(events)).toMatchObject([{ toolName: "task", output: expect.stringContaining("It ran.") }]);
+  expect(finishedOf(events)).toMatchObject({ outcome: "succeeded", usage: { outputTokens: 136 } });
 });
 
 /** What the agent's shell prints as its parent is the server. */
 const SERVER = 'SCN:bash CMD:"echo server=$PPID"';
 const serverOf = (events: RunEvent[]) => /server=(\d+)/.exec(JSON.stringify(toolsOf(events)[0]?.output))?.[1];
 
-test("a server that ended its run in good order serves the next one; one that was stopped does not, nor one of another model", async () => {
-  const { client, cwd } = await startRunner();
+test("a server that ended its run in good order serves the next one, but not another model's; one that was stopped serves none, and none outlives its runner", async () => {
+  const { client, cwd, process } = await startRunner();
   const runOf = async (runId: string, more: { model?: string } = {}) => {
     await client.start({ runId, provider, prompt: SERVER, cwd, ...more });
     return serverOf(await client.events(runId));
@@ -127,32 +136,14 @@ test("a server that ended its run in good order serves the next one; one that wa
   expect(finishedOf(await client.events("run_5"))).toMatchObject({ outcome: "cancelled" });
   expect(await processesIn(cwd)).toEqual([]);
   expect(await runOf("run_6", { model: "another" })).not.toBe(other);
-});
-
-test("a kept server leaves with its runner", async () => {
-  const { client, cwd, process } = await startRunner();
-  await client.start({ runId: "run_1", provider, prompt: SERVER, cwd });
-  expect(serverOf(await client.events("run_1"))).toMatch(/^\d+$/);
   process.kill("SIGTERM");
   await expect.poll(() => processesIn(cwd)).toEqual([]);
 });
 
 test("OpenCode's own death in the middle of a turn ends the run", async () => {
-  const { client, cwd } = await startRunner();
-  await client.start({ runId: "run_1", provider, prompt: 'SCN:bash CMD:"kill -9 $PPID"', cwd });
-  const finished = finishedOf(await client.events("run_1"));
+  const { client, cwd, runId } = await shared();
+  await client.start({ runId, provider, prompt: 'SCN:bash CMD:"kill -9 $PPID"', cwd });
+  const finished = finishedOf(await client.events(runId));
   expect(finished).toMatchObject({ outcome: "failed", reason: "container_failed" });
   expect(finished.evidence).toContain("SIGKILL");
-});
-
-test("[R-6.3] what a sub-agent asks is asked, what it brings back is shown, and what it used is counted", async () => {
-  const { client, cwd } = await startRunner();
-  const order = { provider, cwd, providerOptions: { permissionMode: "ask" } } as const;
-  await client.start({ runId: "run_1", ...order, prompt: "SCN:delegate:task:general" });
-  const { data } = await client.first("run_1", "human_loop.requested");
-  expect(data).toMatchObject({ kind: "permission", detail: { command: "echo from below", agent: "sub-agent" } });
-  await client.reply("run_1", { requestId: data.requestId, decision: "allow", scope: "once" });
-  const events = await client.events("run_1");
-  expect(toolsOf(events)).toMatchObject([{ toolName: "task", output: expect.stringContaining("It ran.") }]);
-  expect(finishedOf(events)).toMatchObject({ outcome: "succeeded", usage: { outputTokens: 136 } });
 });
