@@ -40,8 +40,7 @@ class SlowFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     pool: "forks",
-    // More than two cores have work for: many tests wait for a program or a timer.
-    maxWorkers: 3,
+    maxWorkers: 2,
     sequence: { sequencer: SlowFirst },
     passWithNoTests: false,
     // A condition that has to come about is waited for; one second would make a busy machine a reason to fail.

@@ -63,11 +63,13 @@ test("[P-21] a reload at any moment gives the same transcript, and so does a sec
   const other = await first.page.context().newPage();
   for (let reload = 0; reload < 6; reload++) await page.reload();
   await other.goto(page.url());
-  await page.getByTestId("run-footer").first().waitFor({ timeout: 60_000 });
-  await other.getByTestId("run-footer").first().waitFor();
+  // What a run has changed is asked for when it is over.
+  const ended = (each: Page) => each.getByTestId("run-footer").getByText("1 file changed").waitFor({ timeout: 60_000 });
+  await ended(page);
+  await ended(other);
   const live = await transcript(other);
   await page.reload();
-  await page.getByTestId("run-footer").first().waitFor();
+  await ended(page);
   expect(await transcript(page)).toBe(live);
   const said = await page.getByTestId("message-assistant").allInnerTexts();
   expect(said.join("\n").match(/It begins\./g)).toHaveLength(1);
