@@ -153,11 +153,11 @@ function SidebarFooter() {
           <KeyRound size={16} aria-hidden />
         </Link>
       )}
-      <span className="min-w-0 flex-1 truncate text-end text-ink-soft text-xs">{me?.name}</span>
+      <span className="flex-1" />
       <IconButton label="Keyboard shortcuts" onClick={() => showOverlay("help")}>
         <CircleHelp size={16} />
       </IconButton>
-      <IconButton label="Sign out" onClick={signOut}>
+      <IconButton label={me?.name ? `Sign out ${me.name}` : "Sign out"} onClick={signOut}>
         <LogOut size={16} />
       </IconButton>
     </div>
