@@ -1,7 +1,8 @@
 /** Organisations, tokens and cookies for tests of the Worker. */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { newId } from "#protocol/ids.ts";
 import type { Mint } from "../../executor-host/local/api.ts";
+import { newOrganization, newServiceToken, sha256 } from "./organization.ts";
 import { SECRETS } from "./secrets.ts";
 import type { WorkerUnderTest } from "./worker-under-test.ts";
 
@@ -41,27 +42,12 @@ export async function firstCaller(worker: WorkerUnderTest): Promise<Caller> {
 
 /** Another organisation, with a service token of the given role. */
 export async function otherCaller(worker: WorkerUnderTest, role = "admin"): Promise<Caller> {
-  const organizationId = newId("org");
-  await worker.sql(
-    "insert into organizations (id, name, created_at) values (?, 'Other', ?)",
-    organizationId,
-    Date.now(),
-  );
+  const organizationId = await newOrganization(worker.sql);
   return addCaller(worker, organizationId, role);
 }
 
 export async function addCaller(worker: WorkerUnderTest, organizationId: string, role: string): Promise<Caller> {
-  const token = `gst_${randomBytes(32).toString("base64url")}`;
-  await worker.sql(
-    "insert into service_tokens (id, token_hash, organization_id, name, role, created_by, created_at) values (?,?,?,?,?,?,?)",
-    newId("tok"),
-    sha256(token),
-    organizationId,
-    `${role} token`,
-    role,
-    "test",
-    Date.now(),
-  );
+  const token = await newServiceToken(worker.sql, organizationId, role);
   return caller(worker, organizationId, token);
 }
 
@@ -95,10 +81,6 @@ async function ownerLink({ sql }: WorkerUnderTest, organizationId: string): Prom
     ...[sha256(token), organizationId, userId, now, now + 60_000],
   );
   return token;
-}
-
-export function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
 
 function caller(worker: WorkerUnderTest, organizationId: string, token: string): Caller {

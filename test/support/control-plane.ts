@@ -2,15 +2,14 @@
  * The whole control plane, as deployed, for a test file: workerd on a free port with state of its own that is removed at
  * the end. About one second to start; the bundle is built once for all.
  */
-import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { newId } from "#protocol/ids.ts";
 import { type BootstrapAnswer, bootstrap, type Mint } from "../../executor-host/local/api.ts";
 import { type Built, build } from "../../executor-host/local/build.ts";
 import { type ControlPlane, startControlPlane } from "../../executor-host/local/control-plane.ts";
 import { newSecrets, type Secrets } from "../../executor-host/local/start-state.ts";
+import { newOrganization, newServiceToken } from "./organization.ts";
 
 export type TestControlPlane = ControlPlane & {
   /** An administrator's token. */
@@ -89,16 +88,8 @@ type AsOrganization = Pick<TestControlPlane, "serviceToken" | "organizationId" |
 export async function inNewOrganization<P extends Omit<TestControlPlane, keyof AsOrganization>>(
   plane: P,
 ): Promise<P & AsOrganization> {
-  const organizationId = newId("org");
-  const serviceToken = `gst_${randomBytes(32).toString("base64url")}`;
-  const hash = createHash("sha256").update(serviceToken).digest("hex");
-  const now = Date.now();
-  await plane.query("INSERT INTO organizations (id, name, created_at) VALUES (?, 'Ours', ?)", organizationId, now);
-  await plane.query(
-    `INSERT INTO service_tokens (id, token_hash, organization_id, name, role, created_by, created_at)
-       VALUES (?, ?, ?, 'tests', 'admin', 'tests', ?)`,
-    ...[newId("tok"), hash, organizationId, now],
-  );
+  const organizationId = await newOrganization(plane.query);
+  const serviceToken = await newServiceToken(plane.query, organizationId, "admin");
   const call = callerOf(plane.url, serviceToken);
   const bootstrap: TestControlPlane["bootstrap"] = async (...mint) => {
     if (mint.includes("signIn")) throw new Error("a sign-in link is for the first organisation");

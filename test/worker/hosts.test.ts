@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
 import { CLOSE_CODES } from "#protocol/close-codes.ts";
 import { PROTOCOL_VERSION } from "#protocol/version.ts";
-import { type Caller, firstCaller, otherCaller, sha256 } from "../support/accounts.ts";
+import { type Caller, firstCaller, otherCaller } from "../support/accounts.ts";
+import { sha256 } from "../support/organization.ts";
 import { sharedWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 
 let worker: WorkerUnderTest;

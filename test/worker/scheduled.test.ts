@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addCaller, bootstrap, firstCaller, otherCaller, ownerCookie, sha256 } from "../support/accounts.ts";
+import { addCaller, bootstrap, firstCaller, otherCaller, ownerCookie } from "../support/accounts.ts";
+import { sha256 } from "../support/organization.ts";
 import { type OwnWorker, startWorker } from "../support/worker-under-test.ts";
 
 let worker: OwnWorker;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bootstrap, firstCaller, ownerCookie, sha256 } from "../support/accounts.ts";
+import { bootstrap, firstCaller, ownerCookie } from "../support/accounts.ts";
+import { sha256 } from "../support/organization.ts";
 import { SECRETS } from "../support/secrets.ts";
 import { startWorker, type WorkerUnderTest } from "../support/worker-under-test.ts";
 

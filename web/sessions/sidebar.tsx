@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { Blocks, CircleHelp, Inbox, KeyRound, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { api } from "../api.ts";
 import { useInbox } from "../inbox/inbox-queries.ts";
 import { useMay, useMe } from "../sign-in/use-me.ts";
@@ -133,25 +133,13 @@ function SidebarFooter() {
       >
         <Server size={16} aria-hidden /> Hosts
       </Link>
-      <Link
-        to="/apps"
-        aria-label="Apps"
-        title="Apps"
-        className="grid size-8 place-items-center rounded-lg text-ink-soft hover:bg-line/60 hover:text-ink pointer-coarse:size-10"
-        activeProps={{ className: "bg-line/60 text-ink" }}
-      >
+      <IconLink to="/apps" label="Apps">
         <Blocks size={16} aria-hidden />
-      </Link>
+      </IconLink>
       {mayKeep && (
-        <Link
-          to="/credentials"
-          aria-label="Credentials"
-          title="Credentials"
-          className="grid size-8 place-items-center rounded-lg text-ink-soft hover:bg-line/60 hover:text-ink pointer-coarse:size-10"
-          activeProps={{ className: "bg-line/60 text-ink" }}
-        >
+        <IconLink to="/credentials" label="Credentials">
           <KeyRound size={16} aria-hidden />
-        </Link>
+        </IconLink>
       )}
       <span className="flex-1" />
       <IconButton label="Keyboard shortcuts" onClick={() => showOverlay("help")}>
@@ -161,5 +149,19 @@ function SidebarFooter() {
         <LogOut size={16} />
       </IconButton>
     </div>
+  );
+}
+
+function IconLink({ to, label, children }: { to: "/apps" | "/credentials"; label: string; children: ReactNode }) {
+  return (
+    <Link
+      to={to}
+      aria-label={label}
+      title={label}
+      className="grid size-8 place-items-center rounded-lg text-ink-soft hover:bg-line/60 hover:text-ink pointer-coarse:size-10"
+      activeProps={{ className: "bg-line/60 text-ink" }}
+    >
+      {children}
+    </Link>
   );
 }

@@ -8,6 +8,7 @@ import type { SessionEvent } from "#protocol/events.ts";
 import type { runResult, StartRunBody } from "#protocol/http.ts";
 import { LIMITS } from "#protocol/limits.ts";
 import { planRestore } from "#protocol/restore-plan.ts";
+import { timeoutOf } from "#protocol/run-defaults.ts";
 import type { RuntimeManifest } from "#protocol/runtime-manifest.ts";
 import type { PromptInput } from "#protocol/viewer.ts";
 import { type AppRow, appOfSession, usableApp } from "../apps/find.ts";
@@ -99,9 +100,7 @@ export function promptOf(body: Omit<StartRunBody, "onDisconnect">): PromptInput 
     requires,
   } = body;
   const labels = typeof executionProfile === "object" ? executionProfile.labels : undefined;
-  const optionMs = providerOptions?.timeoutMs;
-  const timeoutMs =
-    runTimeoutMs ?? (typeof optionMs === "number" && Number.isInteger(optionMs) && optionMs > 0 ? optionMs : undefined);
+  const timeoutMs = timeoutOf({ timeoutMs: runTimeoutMs, optionMs: providerOptions?.timeoutMs });
   const input = {
     text: prompt,
     provider,

@@ -44,13 +44,19 @@ test("[S-47] revoked with unsaved files: they are handed in under the lost epoch
   expect(existsSync(join(paths().workspace, "unsaved.txt"))).toBe(true);
 });
 
-test("[S-47] what could not be handed in is tried again, and by the next daemon", async () => {
+/** Unsaved work whose lease is lost while the store is away: it waits to be handed in again. */
+async function keptInVain(): Promise<HeldClock> {
   const clock = new HeldClock();
   await unsaved({ clock });
   under.handIn = away;
   await revoke();
   await under.handedIn.next();
   await clock.timer((delayMs) => delayMs === 1_000);
+  return clock;
+}
+
+test("[S-47] what could not be handed in is tried again, and by the next daemon", async () => {
+  const clock = await keptInVain();
   clock.advance(1_000);
   await under.handedIn.next();
   await under.host.close();
@@ -65,12 +71,7 @@ test("[S-47] what could not be handed in is tried again, and by the next daemon"
 });
 
 test("[S-47] the session comes back with newer files before: set aside, restored, then handed in from there", async () => {
-  const clock = new HeldClock();
-  await unsaved({ clock });
-  under.handIn = away;
-  await revoke();
-  await under.handedIn.next();
-  await clock.timer((delayMs) => delayMs === 1_000);
+  const clock = await keptInVain();
   under.data().forget();
   await under.lease(2);
   await under.run({ snapshotId: "c".repeat(64) });
