@@ -2,26 +2,32 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { MODEL_FAILURES } from "./adapter-contract.ts";
 import { processesIn } from "./support/processes.ts";
 import { finishedOf, ofType, toolsOf } from "./support/read.ts";
-import { startRunner } from "./support/runner-process.ts";
+import { sharedRunner, startRunner } from "./support/runner-process.ts";
+
+const shared = sharedRunner();
+
+const failuresOf = (...prompts: string[]) => MODEL_FAILURES.filter(({ prompt }) => prompts.includes(prompt));
 
 const agents = [
   {
     agent: "opencode",
     file: "some words\n",
     url: "/provider/openai/chat/completions",
-    refusals: { "SCN:error:401": "auth_rejected", "SCN:error:404": "model_not_found" },
+    // It makes room by itself where the context is full.
+    failures: failuresOf("SCN:error:401", "SCN:error:500", "SCN:empty"),
   },
   {
     agent: "codex-acp",
     file: "some words\n",
     url: "/provider/openai/responses",
-    refusals: { "SCN:error:401": "auth_rejected" },
+    failures: MODEL_FAILURES,
   },
 ];
 
-describe.each(agents)("$agent", ({ agent, file, url, refusals }) => {
+describe.each(agents)("$agent", ({ agent, file, url, failures }) => {
   test("works, keeps a plan, and goes on with the conversation in another runner", async () => {
     const { client, cwd, model, process, again } = await startRunner();
     const order = { provider: "acp", cwd, providerOptions: { agent } } as const;
@@ -63,15 +69,13 @@ describe.each(agents)("$agent", ({ agent, file, url, refusals }) => {
     expect(await processesIn(cwd)).toEqual([]);
   });
 
-  // Those of the table that the agent neither tries again for minutes nor tells as if it were the assistant's words.
-  test("[R-5.7] says by name what the model server refused", async () => {
-    const { client, cwd } = await startRunner();
-    const order = { provider: "acp", cwd, providerOptions: { agent } } as const;
-    for (const [prompt, reason] of Object.entries(refusals)) {
-      const runId = `run_${reason}`;
-      await client.start({ runId, ...order, prompt });
-      expect(finishedOf(await client.events(runId))).toMatchObject({ outcome: "failed", reason });
-    }
+  test.each(failures)("[R-5.7] $prompt fails as $reason, and not in the assistant's words", async (failure) => {
+    const { client, cwd, runId } = await shared();
+    await client.start({ runId, provider: "acp", cwd, providerOptions: { agent }, prompt: failure.prompt });
+    const events = await client.events(runId);
+    const { reason } = failure;
+    expect(finishedOf(events)).toMatchObject({ outcome: "failed", reason, evidence: expect.stringMatching(/\S/) });
+    expect(ofType(events, "message.stop")[0]?.data.text ?? "").not.toMatch(/scripted|status|demand|room/);
   });
 });
 

@@ -24,6 +24,7 @@ describeAdapter(provider, {
   usage: { prompt: "SCN:todo", inputTokens: 2_400, outputTokens: 68 },
   leave: 'SCN:insist CMD:"touch made"',
   failures: MODEL_FAILURES,
+  kept: "opencode serve",
 });
 
 test("the model is reached through the egress with a placeholder for the key, and nothing of the host's environment", async () => {
@@ -119,7 +120,7 @@ test("[R-6.3] what a sub-agent asks is asked, what it brings back is shown, and 
 const SERVER = 'SCN:bash CMD:"echo server=$PPID"';
 const serverOf = (events: RunEvent[]) => /server=(\d+)/.exec(JSON.stringify(toolsOf(events)[0]?.output))?.[1];
 
-test("a server that ended its run in good order serves the next one, but not another model's; one that was stopped serves none, and none outlives its runner", async () => {
+test("a server that came to rest serves the next run, but not another model's, and none outlives its runner", async () => {
   const { client, cwd, process } = await startRunner();
   const runOf = async (runId: string, more: { model?: string } = {}) => {
     await client.start({ runId, provider, prompt: SERVER, cwd, ...more });
@@ -127,17 +128,38 @@ test("a server that ended its run in good order serves the next one, but not ano
   };
   const first = await runOf("run_1");
   expect(first).toMatch(/^\d+$/);
-  expect(await runOf("run_2")).toBe(first);
-  expect(await runOf("run_3", { model: "another" })).not.toBe(first);
-  const other = await runOf("run_4", { model: "another" });
-  await client.start({ runId: "run_5", provider, prompt: "SCN:hang", model: "another", cwd });
-  await client.first("run_5", "message.delta");
-  await client.stop("run_5");
-  expect(finishedOf(await client.events("run_5"))).toMatchObject({ outcome: "cancelled" });
-  expect(await processesIn(cwd)).toEqual([]);
-  expect(await runOf("run_6", { model: "another" })).not.toBe(other);
+  // The model gave up; people stopped what was said, then what a tool did, then what was asked.
+  await client.start({ runId: "run_2", provider, prompt: "SCN:error:500", cwd });
+  expect(finishedOf(await client.events("run_2"))).toMatchObject({ reason: "overloaded" });
+  for (const [runId, prompt, state] of [
+    ["run_3", "SCN:hang", "message.delta"],
+    ["run_4", "SCN:bash-hang", "tool"],
+    ["run_5", "SCN:ask", "human_loop.requested"],
+  ] as const) {
+    await client.start({ runId, provider, prompt, cwd });
+    if (state === "tool") await expect.poll(() => processesIn(cwd)).toContainEqual(expect.stringContaining("tail -f"));
+    else await client.first(runId, state);
+    await client.stop(runId);
+    expect(finishedOf(await client.events(runId))).toMatchObject({ outcome: "cancelled" });
+    expect(await processesIn(cwd)).toEqual([expect.stringContaining("opencode serve")]);
+  }
+  expect(await runOf("run_6")).toBe(first);
+  expect(await runOf("run_7", { model: "another" })).not.toBe(first);
   process.kill("SIGTERM");
   await expect.poll(() => processesIn(cwd)).toEqual([]);
+});
+
+test("what was stopped says nothing in the run that follows in its conversation", async () => {
+  const { client, cwd, runId } = await shared();
+  await client.start({ runId, provider, prompt: "SCN:hang MARKER-STOPPED", cwd });
+  await client.first(runId, "message.delta");
+  await client.stop(runId);
+  const conversationId = conversationOf(await client.events(runId));
+  const { runId: next } = await shared();
+  await client.start({ runId: next, provider, prompt: "SCN:history", cwd, conversationId });
+  const events = await client.events(next);
+  expect(ofType(events, "message.stop")[0]?.data.text).toBe("I was told: MARKER-STOPPED.");
+  expect(conversationOf(events)).toBe(conversationId);
 });
 
 test("OpenCode's own death in the middle of a turn ends the run", async () => {

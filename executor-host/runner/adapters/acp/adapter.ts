@@ -16,6 +16,7 @@ import type { RunnerOptions } from "../../options.ts";
 import type { Adapter, AdapterContext, AdapterEnd, AdapterReadiness } from "../adapter.ts";
 import { prepareAgentFolder } from "../agent-folder.ts";
 import { type Agent, agentsOf, isInstalled } from "./agents.ts";
+import { ASKS_FOR_FAILURES, Attempts, endOf, toldFailure } from "./failures.ts";
 import { People } from "./people.ts";
 import { Program } from "./program.ts";
 import { Rpc, RpcError } from "./rpc.ts";
@@ -31,7 +32,10 @@ const CANCEL_MS = 2_000;
 /** How often reasons of refusals are told in one run. */
 const MAX_FOLLOW_UPS = 10;
 
-const CAPABILITIES = { fs: { readTextFile: true, writeTextFile: true }, terminal: true, elicitation: { form: {} } };
+const CAPABILITIES = {
+  ...{ fs: { readTextFile: true, writeTextFile: true }, terminal: true, elicitation: { form: {} } },
+  _meta: ASKS_FOR_FAILURES,
+};
 
 type Options = Pick<RunnerOptions, "toolkitDir" | "childEnv">;
 
@@ -76,7 +80,13 @@ async function runAcp(input: ProviderRunStart, context: AdapterContext, options:
     asks: settings.permissionMode === "ask",
     environment,
   });
-  const program = new Program(agent.name, command, cwd, context);
+  const attempts = new Attempts();
+  const program = new Program(agent.name, command, cwd, context, (line) => {
+    const words = agent.troubleIn?.(line);
+    if (words === undefined) return;
+    context.note(`The model server did not answer (${words}); trying again.`);
+    attempts.failed(words);
+  });
   try {
     return await drive({
       input,
@@ -84,6 +94,7 @@ async function runAcp(input: ProviderRunStart, context: AdapterContext, options:
       agent,
       settings,
       program,
+      attempts,
       workspace: new Workspace(cwd, environment, context),
     });
   } finally {
@@ -97,11 +108,12 @@ type Talk = {
   agent: Agent;
   settings: AcpSettings;
   program: Program;
+  attempts: Attempts;
   workspace: Workspace;
 };
 
 async function drive(talk: Talk): Promise<AdapterEnd> {
-  const { input, context, agent, settings, program, workspace } = talk;
+  const { input, context, agent, settings, program, attempts, workspace } = talk;
   const updates = new Updates(context);
   const people = new People({ agent: agent.name, cwd: input.cwd, mode: settings.permissionMode, context, updates });
   const rpc = new Rpc(program.child, {
@@ -111,16 +123,22 @@ async function drive(talk: Talk): Promise<AdapterEnd> {
       return workspace.serve(method, params);
     },
     notification: (method, { update }) => {
-      if (method === "session/update" && typeof update === "object") updates.see((update ?? {}) as Update);
+      if (method !== "session/update" || typeof update !== "object") return;
+      const seen = (update ?? {}) as Update;
+      updates.see(seen);
+      if (seen.sessionUpdate === "tool_call_update" && seen.status === "completed") attempts.progressed();
+      const told = toldFailure(seen._meta);
+      if (told?.severity === "warning" && told.title) context.note(told.title);
     },
   });
   void program.exited.then((words) => rpc.end(new Error(words)));
   const spending = new Spending();
   let end: AdapterEnd | undefined;
   try {
-    end = await converse(talk, { rpc, updates, people, spending });
+    const gaveUp = attempts.gaveUp.then((failure): AdapterEnd => ({ ok: false, ...failure }));
+    end = await Promise.race([converse(talk, { rpc, updates, people, spending }), gaveUp]);
   } catch (error) {
-    end = failureOf(error, program);
+    end = failureOf(error, agent.troubleIn ? "" : program.stderr);
   }
   updates.close();
   const usage = spending.usage(updates.costUsd);
@@ -150,8 +168,10 @@ async function converse(talk: Talk, { rpc, updates, people, spending }: Parts): 
   context.signal.addEventListener("abort", cancel, { once: true });
   for (let text = input.prompt, turn = 0; turn <= MAX_FOLLOW_UPS; turn++) {
     const asked = rpc.request<PromptAnswer>("session/prompt", { sessionId, prompt: [{ type: "text", text }] });
-    const { stopReason, usage } = await unlessStopped(asked, context, CANCEL_MS);
+    const { stopReason, usage, _meta } = await unlessStopped(asked, context, CANCEL_MS);
     spending.add(usage);
+    const failed = endOf(toldFailure(_meta));
+    if (failed) return { ok: false, ...failed };
     if (stopReason === "max_tokens")
       return failure("context_exceeded", "The agent stopped: its context window is full.");
     if (stopReason === "refusal") context.note("The model refused to go on.");
@@ -180,7 +200,8 @@ function earlierOf(conversationId: string | undefined, agent: string, { warn }: 
   return undefined;
 }
 
-function failureOf(error: unknown, { stderr }: Program): AdapterEnd {
+/** @param stderr what it printed, where that may say why */
+function failureOf(error: unknown, stderr: string): AdapterEnd {
   const data = error instanceof RpcError && error.data !== undefined ? JSON.stringify(error.data) : "";
   const words = [messageOf(error), data, error instanceof RpcError ? stderr : ""].filter(Boolean).join("\n");
   return failure(classify(words), words);

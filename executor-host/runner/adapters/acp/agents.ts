@@ -15,6 +15,7 @@ import { claudeEnvironment } from "../claude-code/environment.ts";
 import { codexBinary } from "../codex-app-server/binary.ts";
 import { opencodeBinary, ripgrepFolder } from "../opencode/binary.ts";
 import { opencodeConfig, opencodeEnvironment } from "../opencode/configuration.ts";
+import { opencodeTrouble } from "./failures.ts";
 
 export type Place = {
   toolkitDir: string;
@@ -35,6 +36,8 @@ export type Agent = {
   /** The toolkit's packages that bring them. */
   packages: readonly string[];
   command: (place: Place) => Command;
+  /** Reads a line of what it prints: the words of a request that the model did not answer. */
+  troubleIn?: (line: string) => string | undefined;
 };
 
 /** For agents that talk to OpenAI, as for our own adapters of them. */
@@ -75,6 +78,7 @@ function opencode(toolkitDir: string): Agent {
     name: "opencode",
     needs: [binary],
     packages: ["opencode"],
+    troubleIn: opencodeTrouble,
     command: ({ folder, providerUrl, environment, model, asks }) => {
       const config = opencodeConfig(model ?? OPENAI_MODEL, providerUrl("openai"), asks ? "ask" : "bypass");
       const env = opencodeEnvironment(environment, {
@@ -83,7 +87,11 @@ function opencode(toolkitDir: string): Agent {
         config,
       });
       // Its question tool waits for ever when it is spoken to over this protocol.
-      return { command: binary, args: ["acp"], env: { ...env, OPENCODE_ENABLE_QUESTION_TOOL: "0" } };
+      return {
+        command: binary,
+        args: ["acp", "--print-logs", "--log-level", "ERROR"],
+        env: { ...env, OPENCODE_ENABLE_QUESTION_TOOL: "0" },
+      };
     },
   };
 }

@@ -14,12 +14,23 @@ export class Program {
   readonly exited: Promise<string>;
   readonly #context: Pick<AdapterContext, "clock">;
   #stderr = Buffer.alloc(0);
+  #line = "";
 
-  constructor(name: string, { command, args, env }: Command, cwd: string, context: AdapterContext) {
+  /** @param line called with each line that it prints beside the protocol */
+  constructor(
+    name: string,
+    { command, args, env }: Command,
+    cwd: string,
+    context: AdapterContext,
+    line: (text: string) => void = () => {},
+  ) {
     this.#context = context;
     this.child = context.spawn(command, args, { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
     this.child.stderr?.on("data", (part: Buffer) => {
       this.#stderr = Buffer.concat([this.#stderr, part]).subarray(-STDERR_BYTES);
+      const lines = (this.#line + part.toString("utf8")).split("\n");
+      this.#line = (lines.pop() ?? "").slice(-STDERR_BYTES);
+      for (const text of lines) line(text);
     });
     this.exited = new Promise((resolve) => {
       this.child.once("error", (error) => resolve(error.message));

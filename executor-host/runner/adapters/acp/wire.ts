@@ -2,6 +2,8 @@
  * The Agent Client Protocol (version 1) as far as we read it; field by field, and everything optional that an agent might
  * leave out: agents of many makers and versions are at the other end. See agentclientprotocol.com/protocol.
  */
+import type { Meta } from "./failures.ts";
+
 export const PROTOCOL_VERSION = 1;
 
 export type Content = { type: string; text?: string };
@@ -24,7 +26,7 @@ export type ToolCall = {
   locations?: { path?: string }[] | null;
   rawInput?: unknown;
   rawOutput?: unknown;
-  _meta?: { claudeCode?: { toolName?: string; parentToolUseId?: string } } | null;
+  _meta?: (Meta & { claudeCode?: { toolName?: string; parentToolUseId?: string } }) | null;
 };
 export type Update = ToolCall & {
   sessionUpdate?: string;
@@ -44,6 +46,7 @@ type ConfigOption = {
 export type SessionAnswer = { sessionId?: string; configOptions?: ConfigOption[] | null };
 export type PromptAnswer = {
   stopReason?: string;
+  _meta?: Meta | null;
   usage?: {
     totalTokens?: number;
     inputTokens?: number;

@@ -16,7 +16,7 @@ import type { Adapter, AdapterContext, AdapterEnd } from "../adapter.ts";
 import { prepareAgentFolder } from "../agent-folder.ts";
 import { cliReadiness } from "../installed-cli.ts";
 import { opencodeBinary, ripgrepFolder } from "./binary.ts";
-import { alone, connect, type OpencodeClient, overhear } from "./client.ts";
+import { alone, connect, type OpencodeClient, type Overheard, overhear } from "./client.ts";
 import { opencodeConfig, opencodeEnvironment, type PermissionMode } from "./configuration.ts";
 import { Observer } from "./observer.ts";
 import { Parts } from "./parts.ts";
@@ -26,6 +26,8 @@ import { KeptServer, type OpencodeServer } from "./server.ts";
 const DEFAULT_MODEL = "gpt-5.5";
 /** How long after a broken connection the program's exit may be noticed. */
 const DEATH_MS = 500;
+/** How long it may take to come to rest when it is stopped; its tools may need a moment. */
+const REST_MS = 2_000;
 
 export function createOpencodeAdapter(options: Pick<RunnerOptions, "toolkitDir" | "childEnv">): Adapter {
   const binary = opencodeBinary(options.toolkitDir);
@@ -46,12 +48,14 @@ export function createOpencodeAdapter(options: Pick<RunnerOptions, "toolkitDir" 
       const env = opencodeEnvironment(base, { folder, ripgrep, config });
       const order = { binary, cwd: input.cwd, env, password: randomUUID() };
       const server = await kept.take(order, context);
-      const observer = new Observer(context);
+      let isAtRest = false;
       try {
-        return await drive(input, context, server, observer);
+        const driven = await drive(input, context, server);
+        isAtRest = driven.isAtRest;
+        return driven.end;
       } finally {
         // A server that may still be at something would go on with it under the next run.
-        if (observer.ended && !context.signal.aborted) kept.keep(order, server, context);
+        if (isAtRest) kept.keep(order, server, context);
         else server.stop();
       }
     },
@@ -59,23 +63,21 @@ export function createOpencodeAdapter(options: Pick<RunnerOptions, "toolkitDir" 
   };
 }
 
-async function drive(
-  input: ProviderRunStart,
-  context: AdapterContext,
-  server: OpencodeServer,
-  observer: Observer,
-): Promise<AdapterEnd> {
+type Driven = { end: AdapterEnd; isAtRest: boolean };
+
+async function drive(input: ProviderRunStart, context: AdapterContext, server: OpencodeServer): Promise<Driven> {
   const crash = server.exited.then((words) => ({ produced: false, error: new Error(words) }));
   if (server.url === undefined) {
-    if (context.signal.aborted) return { ok: true };
-    return failure((await crash).error.message);
+    if (context.signal.aborted) return atWork({ ok: true });
+    return atWork(failure((await crash).error.message));
   }
   const directory = input.cwd;
   const client = await Promise.race([connect(server.url, directory, server.password), crash]);
-  if ("error" in client) return failure(client.error.message);
+  if ("error" in client) return atWork(failure(client.error.message));
   const sessionId = await Promise.race([conversation(input, client, context), crash]);
-  if (typeof sessionId !== "string") return failure(sessionId.error.message);
+  if (typeof sessionId !== "string") return atWork(failure(sessionId.error.message));
   context.conversation(sessionId);
+  const observer = new Observer(context);
   observer.follow(sessionId);
   const people = new People(directory, client, observer, context);
   const overheard = overhear(client, (event) => {
@@ -83,13 +85,21 @@ async function drive(
     people.see(event);
   });
   const provider = createOpencode({
-    clientManager: alone(overheard),
+    clientManager: alone(overheard.client),
     defaultSettings: { sessionId, directory, logger: false },
   });
   const model = provider(`gantry/${input.model ?? DEFAULT_MODEL}`);
   const gaveUp = observer.gaveUp.then(() => ({ produced: false, error: undefined }));
   const { produced, error } = await Promise.race([pump(model, input.prompt, context, observer), crash, gaveUp]);
+  const isAtRest = (observer.ended && !context.signal.aborted) || (await halted(sessionId, client, overheard, context));
   if (observer.usage) context.usage(observer.usage);
+  const end = await endOf(produced, error, { context, observer, crash });
+  return { end, isAtRest };
+}
+
+type Seen = { context: AdapterContext; observer: Observer; crash: Promise<{ error: Error }> };
+
+async function endOf(produced: boolean, error: unknown, { context, observer, crash }: Seen): Promise<AdapterEnd> {
   if (context.signal.aborted) return { ok: true }; // the run knows why
   if (observer.failure) return { ok: false, ...observer.failure };
   // A question makes the provider say an error, though OpenCode goes on after the answer.
@@ -101,6 +111,25 @@ async function drive(
   if (produced) return { ok: true };
   const evidence = "OpenCode ended without an error and without any output.";
   return { ok: false, reason: "provider_no_output", evidence };
+}
+
+/** Stops it; true when it has come to rest, and nothing of this run comes any more. */
+function halted(
+  sessionID: string,
+  client: OpencodeClient,
+  { done }: Overheard,
+  context: AdapterContext,
+): Promise<boolean> {
+  const stopped = client.session.abort({ sessionID }, { throwOnError: true }).then(done);
+  const rests = stopped.then(
+    () => true,
+    () => false, // it has gone
+  );
+  return Promise.race([rests, passed(REST_MS, context).then(() => false)]);
+}
+
+function atWork(end: AdapterEnd): Driven {
+  return { end, isAtRest: false };
 }
 
 /** Goes on with an earlier conversation, or begins one. @throws what OpenCode says against it */

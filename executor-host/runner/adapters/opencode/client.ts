@@ -28,8 +28,18 @@ export function alone(client: OpencodeClient): OpencodeClientManager {
   return keepingOwnExit(() => OpencodeClientManager.createInstance({ client, logger: false }));
 }
 
-/** The same client, whose events pass by `listener` on their way. */
-export function overhear(client: OpencodeClient, listener: (event: Event) => void): OpencodeClient {
+export type Overheard = {
+  /** The same client, for the provider. */
+  client: OpencodeClient;
+  /** Resolves when OpenCode is done with what it was told to do, whatever has become of that. */
+  done: () => Promise<unknown>;
+};
+
+/**
+ * A client whose events pass by `listener` on their way. Its prompt is not broken off with the provider's stream: OpenCode
+ * answers it when it is at rest, also after a stop, and nothing else says that.
+ */
+export function overhear(client: OpencodeClient, listener: (event: Event) => void): Overheard {
   const subscribe: OpencodeClient["event"]["subscribe"] = async (...args) => {
     const result = await client.event.subscribe(...args);
     async function* passing(stream: AsyncIterable<unknown>) {
@@ -40,5 +50,18 @@ export function overhear(client: OpencodeClient, listener: (event: Event) => voi
     }
     return { ...result, stream: passing(result.stream) } as typeof result;
   };
-  return Object.create(client, { event: { value: { subscribe } } }) as OpencodeClient;
+  let answer: Promise<unknown> = Promise.resolve();
+  const prompt = ((parameters, options) => {
+    const prompted = client.session.prompt(parameters, { ...options, signal: undefined });
+    answer = prompted.then(
+      () => {},
+      () => {}, // the provider says so
+    );
+    return prompted;
+  }) as OpencodeClient["session"]["prompt"];
+  const own = {
+    event: { value: { subscribe } },
+    session: { value: Object.create(client.session, { prompt: { value: prompt } }) },
+  };
+  return { client: Object.create(client, own) as OpencodeClient, done: () => answer };
 }

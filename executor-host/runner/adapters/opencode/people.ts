@@ -51,6 +51,7 @@ export class People {
     const title = `OpenCode wants to use ${permission}`;
     const rule = `${permission}(${command ?? object})`;
     const resolution = await this.#context.ask({ kind: "permission", title, detail, toolCallId: tool?.callID, rule });
+    if (this.#context.signal.aborted) return; // what is stopped wants no answer, and would go on with one
     const isAllowed = resolution.decision === "allow";
     // The broker keeps what is allowed for the session: OpenCode's own "always" would be wider than what was shown.
     const reply = isAllowed ? ({ reply: "once" } as const) : ({ reply: "reject", ...reasonOf(resolution) } as const);
@@ -71,6 +72,7 @@ export class People {
         multiple,
         toolCallId: tool?.callID,
       });
+      if (this.#context.signal.aborted) return;
       if (resolution.decision === "answer") {
         answers.push(resolution.answers.map((answer) => offered.find(({ id }) => id === answer)?.label ?? answer));
       } else if (resolution.decision === "deny" && resolution.reason !== undefined) {
