@@ -63,7 +63,8 @@ export class LinkRefused extends Error {
 
 const SPOKEN = { protocol: PROTOCOL_VERSION, oldest: OLDEST_PROTOCOL_VERSION };
 const auth = ({ token, epoch }: Target) => ({ type: "auth" as const, token, ...SPOKEN, epoch });
-const RETRY = { baseMs: 250, maxMs: 15_000 } as const;
+/** With `linkSilenceMs` before it still below `leaseMs`: a server that fails again and again costs no host its leases [P-39]. */
+const RETRY = { baseMs: 250, maxMs: 4_000 } as const;
 /** A connection has to last this long before the next failure counts as the first one again. */
 const STEADY_MS = 5_000;
 

@@ -90,7 +90,7 @@ describe("closes", () => {
 });
 
 describe("back-off (R-1.6)", () => {
-  test("grows from 250 ms to 15 s, half of it chance", () => {
+  test("grows from its base to its ceiling, half of it chance", () => {
     const backOff = { baseMs: 250, maxMs: 15_000 };
     expect([0, 1, 2, 5, 6, 40].map((attempt) => backOffMs(backOff, attempt, 1))).toEqual([
       250, 500, 1000, 8000, 15000, 15000,
@@ -135,6 +135,21 @@ describe("back-off (R-1.6)", () => {
       await host.lives.next();
     }
     expect(pauses).toEqual([188, 375, 750, 1500]);
+  });
+
+  test("[P-39] however often a line fails, the host dials again before its lease is lost", async () => {
+    await host.up();
+    const pauses: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      host.peer.close("going_away");
+      await host.clock.until(() => host.link.state === "waiting");
+      pauses.push(host.clock.pending()[0] ?? 0);
+      host.clock.advance(pauses.at(-1) ?? 0);
+      await host.lives.next();
+    }
+    // Half of it is chance, which is 0.5 here: this is three quarters of the longest.
+    const longestMs = Math.max(...pauses) / 0.75;
+    expect(longestMs).toBeLessThan(TIMES.leaseMs - TIMES.linkSilenceMs);
   });
 
   test("a connection that lasted begins anew", async () => {
