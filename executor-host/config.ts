@@ -6,7 +6,7 @@
  *   <state>/settings.json    optional; what the operator set, same names as [settingsSchema]
  *   <state>/local-credentials.json   optional; which of the operator's own credentials are used: places, no values
  *   <state>/host.db          outboxes, leases, runs
- *   <state>/daemon.json      the running daemon: pid and start time   (daemon-lock.ts)
+ *   <state>/daemon.json      who holds this folder, the target of a link   (local/lock-file.ts)
  *   <state>/daemon.sock      its local API: status, drain             (local-api.ts)
  *   <state>/toolkit/         Node, runner and agent CLIs, mounted into workers
  *   <state>/sessions/<id>/   workspace/  sync/  kept/

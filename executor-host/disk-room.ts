@@ -16,10 +16,11 @@ export type DiskRoomNeeds = {
   dir: string;
   clock: Clock;
   logger: Logger;
-  /** It has become full, or has room again. */
-  changed(): void;
   freeBytes?: ((dir: string) => Promise<number>) | undefined;
 };
+
+/** Why there is no room, and what helps. */
+export type Obstacle = { reason: string; fix: string };
 
 export class DiskRoom {
   readonly #needs: DiskRoomNeeds;
@@ -34,7 +35,7 @@ export class DiskRoom {
   }
 
   /** In words, and what helps, while the disk is full. */
-  get obstacle(): { reason: string; fix: string } | undefined {
+  get obstacle(): Obstacle | undefined {
     if (!this.#full) return undefined;
     const reason = `The disk of this host is full: ${Math.floor(this.#freeBytes / MiB)} MiB are left.`;
     return { reason, fix: `Make ${ROOM_BYTES / MiB} MiB of room for ${this.#needs.dir}.` };
@@ -83,10 +84,9 @@ export class DiskRoom {
     const full = bytes < (this.#full ? ROOM_BYTES : FULL_BYTES);
     if (full === this.#full || this.#closed) return;
     this.#full = full;
-    const { logger, dir, changed } = this.#needs;
+    const { logger, dir } = this.#needs;
     if (full) logger.error({ dir, freeBytes: bytes }, "the disk is full: no new work, and runs are held back");
     else logger.info({ dir, freeBytes: bytes }, "the disk has room again");
-    changed();
     for (const listener of [...this.#listeners]) listener();
   }
 }

@@ -7,16 +7,13 @@
  *   POST /drain     → 202; the daemon ends when it is empty
  *   POST /look      → 202; the toolkit was changed: the pool hears the new facts
  */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { createServer, request, type Server } from "node:http";
 import { dirname } from "node:path";
-import { z } from "zod";
 import type { StatePaths } from "./config.ts";
+import type { HostStatus } from "./host-status.ts";
 import { tryLock } from "./local/lock-file.ts";
-import { lives } from "./local/process-identity.ts";
-import type { HostStatus } from "./main.ts";
-
-const holderSchema = z.object({ pid: z.number().int(), began: z.string() });
+import { lives, readRecord } from "./local/process-identity.ts";
 
 /** Takes the state folder for this process. @throws Error when a living daemon has it */
 export function holdStateFolder(paths: StatePaths): () => void {
@@ -28,14 +25,8 @@ export function holdStateFolder(paths: StatePaths): () => void {
 
 /** The process that runs the daemon of this state folder; undefined when none lives. */
 export function runningDaemon(paths: StatePaths): { pid: number } | undefined {
-  try {
-    const holder = holderSchema.parse(JSON.parse(readFileSync(paths.daemon, "utf8")));
-    return lives(holder) ? { pid: holder.pid } : undefined;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
-    throw error;
-  }
+  const holder = readRecord(paths.daemon);
+  return holder && lives(holder) ? { pid: holder.pid } : undefined;
 }
 
 export type LocalApi = { status(): HostStatus; drain(): void; look(): void };

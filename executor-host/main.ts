@@ -5,7 +5,6 @@
  *   cancelAll   the same, and runs are stopped
  *   close       the daemon ends and the workers stay: the next daemon goes on where this one was
  */
-import { mkdirSync } from "node:fs";
 import type { HostFacts } from "#protocol/messages.ts";
 import type { VmMode } from "#protocol/vocabulary.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -15,24 +14,24 @@ import { DockerEngine } from "./container/docker.ts";
 import type { WorkerEngine } from "./container/port.ts";
 import { ProcessEngine } from "./container/process.ts";
 import { Control } from "./control.ts";
-import { Database } from "./database.ts";
-import { DiskRoom } from "./disk-room.ts";
+import { DiskRoom, type Obstacle } from "./disk-room.ts";
 import { HostKeys } from "./egress/host-keys.ts";
-import { ensureEncryptionKey } from "./encryption-key.ts";
 import { type GatheredFacts, gatherFacts } from "./facts.ts";
 import { readHostKey } from "./host-key.ts";
+import { diskFull, type HostStatus } from "./host-status.ts";
 import { connectHost } from "./identity.ts";
 import { HostAccess } from "./link/access.ts";
-import type { LinkEnd, LinkState } from "./link/link.ts";
-import { createOutboxTables, outboxBacklog } from "./link/outbox.ts";
+import type { LinkEnd } from "./link/link.ts";
+import { outboxBacklog } from "./link/outbox.ts";
 import { LiveSettings, readLiveConfig } from "./live-config.ts";
 import type { Logger, Logs } from "./logs.ts";
 import { ModeLog } from "./mode-log.ts";
 import type { HostNeeds } from "./needs.ts";
+import { openState } from "./open-state.ts";
 import { providerReadiness } from "./providers.ts";
 import { watchIdle } from "./session/idle-watch.ts";
 import { KeptWork } from "./session/kept-work.ts";
-import { createSessionTables, Records } from "./session/records.ts";
+import { Records } from "./session/records.ts";
 import { Sessions } from "./session/sessions.ts";
 import { sweepHost } from "./session/sweep.ts";
 import { Turns } from "./session/turns.ts";
@@ -62,19 +61,8 @@ export type HostDependencies = {
   openEgress?: HostNeeds["openEgress"];
   /** The control plane will not have this host any more; the daemon has nothing left to do. */
   ended?: (end: LinkEnd) => void;
-};
-
-export type HostStatus = {
-  hostId: string;
-  name: string;
-  controlUrl: string;
-  control: LinkState;
-  draining: boolean;
-  facts: HostFacts | undefined;
-  sessions: ReturnType<Sessions["describe"]>;
-  outbox: { messages: number; bytes: number };
-  /** Absent while there is room. */
-  diskFull?: string;
+  /** It cannot begin yet, and does when this is over. */
+  waiting?: (obstacle: Obstacle) => void;
 };
 
 export type Host = {
@@ -139,7 +127,7 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
       facts: lastFacts,
       sessions: sessions.describe(),
       outbox: outboxBacklog(host.database),
-      ...(host.disk.obstacle && { diskFull: `${host.disk.obstacle.reason} ${host.disk.obstacle.fix}` }),
+      ...diskFull(host.disk.obstacle),
     }),
   };
 }
@@ -150,14 +138,10 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
   const chance = dependencies.chance ?? Math.random;
   const logger = dependencies.logger.child({ hostId: identity.hostId });
   const http = { fetch: dependencies.fetch ?? fetch, now: () => clock.now() };
-  for (const dir of [paths.sessions, paths.run, paths.egress]) mkdirSync(dir, { recursive: true, mode: 0o700 });
 
   const key = await readHostKey(paths);
-  const sealedTo = await ensureEncryptionKey(paths);
-  const database = new Database(paths.database);
-  database.keepReserve();
-  createOutboxTables(database);
-  createSessionTables(database);
+  const disk = new DiskRoom({ dir: paths.root, clock, logger, freeBytes: dependencies.freeBytes });
+  const { database, sealedTo } = await openState(paths, disk, (obstacle) => dependencies.waiting?.(obstacle));
   const access = new HostAccess(() => connectHost(identity, { key, encryptionKey: sealedTo.publicKey }, http), clock);
   const engines = dependencies.engines ?? chooseEngines(config);
   const keys = new HostKeys({
@@ -177,7 +161,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     paths,
     database,
     records: new Records(database),
-    disk: new DiskRoom({ dir: paths.root, clock, logger, freeBytes: dependencies.freeBytes, changed }),
+    disk,
     access,
     clock,
     chance,
@@ -238,6 +222,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
       dependencies.ended?.(end);
     },
   });
+  disk.watch(changed);
   const endIdleWatch = watchIdle({ clock, sessions, idleStopMs: () => settings.idleStopMs });
   return { host, image, control, sessions, gather, endIdleWatch, kept };
 }

@@ -3,9 +3,11 @@
  * a service manager that kills it loses nothing either.
  */
 import { readIdentity, readSettings, stateDirFrom, statePaths } from "../config.ts";
+import type { Obstacle } from "../disk-room.ts";
+import { notBegun } from "../host-status.ts";
 import { holdStateFolder, serveLocalApi } from "../local-api.ts";
 import { createLogs } from "../logs.ts";
-import { startHost } from "../main.ts";
+import { type Host, startHost } from "../main.ts";
 import { CommandFailed } from "./output.ts";
 
 export type RunOptions = { allowProcessMode?: true; removeWorkersOnExit?: true; state?: string };
@@ -32,26 +34,34 @@ export async function runCommand(options: RunOptions): Promise<void> {
     logger.warn("process mode is allowed: such workers have NO isolation from this machine");
 
   const over = Promise.withResolvers<{ why: string; exitCode: number }>();
-  const host = await startHost(
+  let host: Host | undefined;
+  let obstacle: Obstacle | undefined;
+  const api = await serveLocalApi(paths, {
+    status: () => host?.status() ?? notBegun(identity, obstacle),
+    look: () => void host?.look(),
+    drain: () => void drained(host).then(() => over.resolve({ why: "drained", exitCode: 0 })),
+  });
+  onSignals(() => over.resolve({ why: "signal", exitCode: 0 }));
+  const begun = startHost(
     { paths, identity, settings, env },
     {
       logger,
       setLogLevel: setLevel,
       ended: ({ name, reason }) => over.resolve({ why: `${name}: ${reason}`, exitCode: EXIT_GONE }),
+      waiting: (why) => {
+        obstacle = why;
+        logger.error({ fix: why.fix }, "the host cannot begin before there is room on its disk");
+      },
     },
-  );
-  const api = await serveLocalApi(paths, {
-    status: () => host.status(),
-    look: () => void host.look(),
-    drain: () => void host.drain("drained by the operator").then(() => over.resolve({ why: "drained", exitCode: 0 })),
+  ).then((started) => {
+    host = started;
   });
-  onSignals(() => over.resolve({ why: "signal", exitCode: 0 }));
 
-  const { why, exitCode } = await over.promise;
+  const { why, exitCode } = await Promise.race([over.promise, begun.then(() => over.promise)]);
   logger.info({ why }, "the host daemon ends");
   if (options.removeWorkersOnExit && why === "signal")
-    await within(LEAVE_DEADLINE_MS, host.cancelAll("the host is shut down"));
-  await host.close();
+    await within(LEAVE_DEADLINE_MS, host?.cancelAll("the host is shut down"));
+  await host?.close();
   api.close();
   api.closeAllConnections();
   release();
@@ -68,7 +78,9 @@ function onSignals(leave: () => void): void {
   }
 }
 
-async function within(limitMs: number, work: Promise<void>): Promise<void> {
+const drained = async (host: Host | undefined): Promise<void> => host?.drain("drained by the operator");
+
+async function within(limitMs: number, work: Promise<void> | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, limitMs);

@@ -1,7 +1,7 @@
 /** `gantry host status` and `gantry host drain`: what is asked of the running daemon. */
 import { readIdentity, type StatePaths, stateDirFrom, statePaths } from "../config.ts";
+import type { HostStatus } from "../host-status.ts";
 import { askDaemon, runningDaemon } from "../local-api.ts";
-import type { HostStatus } from "../main.ts";
 import { CommandFailed, say } from "./output.ts";
 
 /** Exit code 3 when no daemon runs, as `systemctl status` has it. */

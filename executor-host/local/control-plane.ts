@@ -17,6 +17,7 @@ import { listenOnPath, listenOnPort } from "./listening-socket.ts";
 import { applyMigrations, type Statement } from "./migrate.ts";
 import { endRecorded, identify, killNow, type ProcessIdentity } from "./process-identity.ts";
 import { inRepository } from "./repository.ts";
+import { Restarts } from "./restarts.ts";
 import { parseWorkerConfig, type WorkerConfig } from "./worker-config.ts";
 import { KEEPER_FDS, type KeeperMessage, type KeeperStart } from "./workerd-keeper.ts";
 
@@ -52,7 +53,8 @@ export type ControlPlane = {
 
 const readyDeadlineMs = 30_000;
 const disposeDeadlineMs = 5_000;
-const restartDelaysMs = [100, 500, 1_000, 2_000, 5_000];
+/** Healthy as soon as it was ready: workerd alone fails more often, and its keeper starts that again. */
+const RESTARTS = { delaysMs: [100, 500, 1_000, 2_000, 5_000], healthyMs: 0 };
 const cronIntervalMs = 60_000;
 const everyMinute = "* * * * *";
 
@@ -80,20 +82,22 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   let port = options.port;
   let keeper: Keeper | undefined;
   let disposed = false;
-  let failures = 0;
+  const restarts = new Restarts(RESTARTS.delaysMs, RESTARTS.healthyMs);
+  let readyAt: number | undefined;
   let relaunching = false;
 
   async function launch(): Promise<void> {
     keeper = await startKeeper({ host, port, start, workerdRecord, log: options.log, onExit: relaunch });
     port = keeper.port;
     await keeper.ready;
-    failures = 0;
+    readyAt = performance.now();
   }
   function relaunch(): void {
     // A keeper that ends before it was ready says so twice: it exits, and its launch fails.
     if (disposed || relaunching) return;
     relaunching = true;
-    const waitMs = restartDelaysMs[Math.min(failures++, restartDelaysMs.length - 1)] ?? 0;
+    const waitMs = restarts.next(readyAt === undefined ? 0 : performance.now() - readyAt);
+    readyAt = undefined;
     options.log("warn", `The control plane ended and is started again in ${waitMs} ms.`);
     setTimeout(() => {
       relaunching = false;

@@ -10,6 +10,7 @@ import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { endRecorded } from "./process-identity.ts";
 import { inRepository } from "./repository.ts";
+import { Restarts } from "./restarts.ts";
 
 const identitySchema = z.object({ hostId: z.string(), controlUrl: z.string() });
 
@@ -19,10 +20,8 @@ export type LocalHostOptions = {
   log: (line: string) => void;
 };
 
-/** The longest, with a start, is well below TIMES.leaseMs: else a host that crashes again and again would lose its runs, too. */
-const restartDelaysMs = [200, 1_000, 2_000, 5_000];
-/** A host that ran this long was healthy: the next restart is quick again. */
-const healthyMs = 30_000;
+/** The longest pause, with a start, is well below TIMES.leaseMs: else a host that crashes again and again would lose its runs, too. */
+export const HOST_RESTARTS = { delaysMs: [200, 1_000, 2_000, 5_000], healthyMs: 30_000 };
 /** Interrupt 5 s, SIGTERM 5 s, kill, and saving workspaces. */
 const stopDeadlineMs = 30_000;
 
@@ -60,7 +59,7 @@ export async function endLeftOverHost(stateDir: string): Promise<boolean> {
 export function runHost(options: LocalHostOptions): { stop: () => Promise<void>; kill: () => void } {
   let child: ChildProcess | undefined;
   let stopped = false;
-  let failures = 0;
+  const restarts = new Restarts(HOST_RESTARTS.delaysMs, HOST_RESTARTS.healthyMs);
   let timer: NodeJS.Timeout | undefined;
 
   function launch(): void {
@@ -74,8 +73,7 @@ export function runHost(options: LocalHostOptions): { stop: () => Promise<void>;
         options.log("The local host was removed. The next `npm start` makes a new one.");
         return;
       }
-      failures = Date.now() - began > healthyMs ? 0 : failures + 1;
-      const waitMs = restartDelaysMs[Math.min(failures, restartDelaysMs.length - 1)] ?? 0;
+      const waitMs = restarts.next(Date.now() - began);
       options.log(`The local host ended (${code}) and is started again in ${waitMs} ms.`);
       timer = setTimeout(launch, waitMs);
     });

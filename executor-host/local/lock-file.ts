@@ -1,10 +1,11 @@
 /**
  * One holder at a time, told apart by process identity, so that a lock left behind by a killed process is taken over at
- * once and a lock of a living one never is.
+ * once and a lock of a living one never is. It is a link whose target names the holder: made whole or not at all, and
+ * without a block of its own, so that it can be had on a full disk.
  */
-import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, symlinkSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { hasCode, identify, lives, type ProcessIdentity } from "./process-identity.ts";
+import { hasCode, identify, lives, type ProcessIdentity, readRecord } from "./process-identity.ts";
 
 const pollMs = 100;
 
@@ -12,23 +13,16 @@ const pollMs = 100;
 export function tryLock(path: string): { release: () => void } | { heldBy: ProcessIdentity } {
   const self = identify(process.pid);
   if (self === undefined) throw new Error("This process cannot find itself in the process table.");
-  const mine = `${path}.${process.pid}`;
-  // Written whole and then linked: nobody ever reads a half-written lock.
-  writeFileSync(mine, JSON.stringify(self), { mode: 0o600 });
-  try {
-    for (;;) {
-      try {
-        linkSync(mine, path);
-        return { release: () => rmSync(path, { force: true }) };
-      } catch (error) {
-        if (!hasCode(error, "EEXIST")) throw error;
-      }
-      const holder = readHolder(path);
-      if (holder !== undefined && lives(holder)) return { heldBy: holder };
-      rmSync(path, { force: true });
+  for (;;) {
+    try {
+      symlinkSync(JSON.stringify(self), path);
+      return { release: () => rmSync(path, { force: true }) };
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
     }
-  } finally {
-    rmSync(mine, { force: true });
+    const holder = readRecord(path);
+    if (holder !== undefined && lives(holder)) return { heldBy: holder };
+    rmSync(path, { force: true });
   }
 }
 
@@ -40,14 +34,5 @@ export async function withLock<T>(path: string, waitMs: number, work: () => Prom
     if ("release" in lock) return await work().finally(lock.release);
     if (Date.now() > deadline) throw new Error(`Process ${lock.heldBy.pid} has held ${path} for too long.`);
     await delay(pollMs);
-  }
-}
-
-function readHolder(path: string): ProcessIdentity | undefined {
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as ProcessIdentity;
-  } catch (error) {
-    if (hasCode(error, "ENOENT") || error instanceof SyntaxError) return undefined;
-    throw error;
   }
 }

@@ -2,7 +2,7 @@
  * A process id alone does not name a process: ids are used again. Together with the time the process began it does.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
 export type ProcessIdentity = { pid: number; began: string };
@@ -40,12 +40,22 @@ export async function endRecorded(record: string): Promise<boolean> {
   return true;
 }
 
-function readRecord(record: string): ProcessIdentity | undefined {
+/** Whom a record names, a file's text or a link's target; undefined when it is missing or damaged. */
+export function readRecord(record: string): ProcessIdentity | undefined {
   try {
-    const { pid, began } = JSON.parse(readFileSync(record, "utf8"));
+    const { pid, began } = JSON.parse(textOf(record));
     return typeof pid === "number" && typeof began === "string" ? { pid, began } : undefined;
   } catch (error) {
     if (hasCode(error, "ENOENT") || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function textOf(record: string): string {
+  try {
+    return readlinkSync(record);
+  } catch (error) {
+    if (hasCode(error, "EINVAL")) return readFileSync(record, "utf8");
     throw error;
   }
 }

@@ -1,19 +1,22 @@
-/** The host's database on a disk without a free byte; mounting a small one needs root. */
+/** The host's database, and a daemon that starts, on a disk without a free byte; mounting a small one needs root. */
 import { execFileSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Database } from "../../executor-host/database.ts";
 import { createOutboxTables, Outbox } from "../../executor-host/link/outbox.ts";
+import { HostFolder, killed } from "../support/host-process.ts";
+import { sharedControlPlane } from "../support/shared-control-plane.ts";
 
+let folder: HostFolder;
 let dir: string;
 let mounted = false;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "gd-"));
+  folder = new HostFolder({ GANTRY_ALLOW_PROCESS_MODE: "1", GANTRY_NETWORK: "none" });
+  dir = folder.dir;
   if (process.platform !== "linux" || process.getuid?.() !== 0) return;
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", dir], { stdio: "pipe" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=96m", "tmpfs", dir], { stdio: "pipe" });
     mounted = true;
   } catch (error) {
     console.warn(`no small file system here: ${String(error)}`);
@@ -22,7 +25,7 @@ beforeEach(() => {
 afterEach(() => {
   if (mounted) execFileSync("umount", ["-l", dir]);
   mounted = false;
-  rmSync(dir, { recursive: true, force: true });
+  folder.remove();
 });
 
 /** Writes until nothing more fits. */
@@ -53,3 +56,37 @@ test("what has to be written on a full disk finds room: words, acknowledgements,
   expect(outbox.position()).toMatchObject({ sent: 2_000, bytes: 0 });
   database.close();
 });
+
+test.each(["SIGKILL", "SIGTERM"] as const)(
+  "a daemon that starts on a full disk lives, says so, takes no work, and begins when there is room; the one before ended with %s",
+  async (signal) => {
+    if (!mounted) return;
+    const plane = await sharedControlPlane();
+    await folder.join(plane);
+    const status = async () =>
+      JSON.parse((await folder.gantry(["host", "status", "--json"])).stdout) as { control?: string; diskFull?: string };
+    const before = folder.daemon();
+    await expect.poll(async () => (await status()).control, { timeout: 20_000 }).toBe("live");
+    await killed(before, signal);
+    fill();
+    expect(statfsSync(dir).bavail).toBe(0);
+
+    const daemon = folder.daemon();
+    try {
+      await expect
+        .poll(async () => (await status()).diskFull, { timeout: 20_000 })
+        .toContain("The disk of this host is full");
+      expect(daemon.exitCode).toBeNull();
+      expect((await folder.gantry(["host", "status"])).stdout).toContain(
+        "disk           The disk of this host is full",
+      );
+      rmSync(join(dir, "hog"));
+      await expect.poll(async () => (await status()).control, { timeout: 20_000 }).toBe("live");
+      expect(await status()).not.toHaveProperty("diskFull");
+    } catch (error) {
+      throw new Error(`${error}: ${daemon.log.slice(-5).join("")}`);
+    } finally {
+      await killed(daemon);
+    }
+  },
+);
