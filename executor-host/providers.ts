@@ -7,7 +7,9 @@ import type { UpstreamTable } from "./egress/credentials.ts";
 import { CLI_PROVIDERS, type CliPackage, cliBinary, toolkitReadiness } from "./toolkit/clis.ts";
 import { installCommand, quoted } from "./toolkit/install-command.ts";
 
-const SET = "Portal, Credentials, Add; or set it in the daemon's environment and start the daemon again.";
+/** Where a key of any vendor would do. */
+const ONE_KEY =
+  "Add one under Credentials in the portal, or set it in the environment of the host's daemon and start it again.";
 
 /**
  * @param ownAgents the operator's own of the provider `acp`
@@ -44,7 +46,7 @@ export async function providerReadiness(
         state: "environment_not_ready",
         version: cli.version,
         reason: upstream.message,
-        fix: upstream.fix ?? SET,
+        fix: upstream.fix,
       };
     } else {
       providers[provider] = { state: "ready", version: cli.version };
@@ -85,7 +87,7 @@ function acpReadiness(
   const keys = installed.flatMap(({ vendor }) => upstreams.get(vendor) ?? []);
   if (keys.some(({ state }) => state === "ready")) return { state: "ready" };
   const reasons = new Set(keys.flatMap((key) => (key.state === "unready" ? [key.message] : [])));
-  return { state, reason: [...reasons].join(" ") || "No model provider is known here.", fix: SET };
+  return { state, reason: [...reasons].join(" ") || "No model provider is known here.", fix: ONE_KEY };
 }
 
 /** The runner's own agent needs no CLI, and talks to whichever vendor a model's name says: one key is enough to begin. */
@@ -93,5 +95,9 @@ function nativeReadiness(upstreams: UpstreamTable): NonNullable<HostFacts["provi
   const vendors = ["openai", "anthropic"].flatMap((name) => upstreams.get(name) ?? []);
   if (vendors.some(({ state }) => state === "ready")) return { state: "ready" };
   const reasons = vendors.flatMap((vendor) => (vendor.state === "unready" ? [vendor.message] : []));
-  return { state: "environment_not_ready", reason: reasons.join(" ") || "No model provider is known here.", fix: SET };
+  return {
+    state: "environment_not_ready",
+    reason: reasons.join(" ") || "No model provider is known here.",
+    fix: ONE_KEY,
+  };
 }

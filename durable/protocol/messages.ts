@@ -61,6 +61,7 @@ const providerReadiness = z.object({
   state: z.enum(READINESS),
   version: z.string().max(100).optional(),
   reason: note.optional(),
+  /** What to do: a sentence, which ends with a full stop, or one command for a shell on the host. */
   fix: note.optional(),
 });
 /** What a host says of itself whenever it has (re)connected or something changed. */

@@ -29,10 +29,9 @@ export type UnreadyUpstream = {
   readonly state: "unready";
   readonly vendor: Vendor;
   readonly reason: "auth_missing" | "misconfigured";
-  /** For people: what to set. Holds no value of any setting. */
+  /** For people: what is wrong, and what to do. Neither holds a value of any setting. */
   readonly message: string;
-  /** Where it is not the usual one. */
-  readonly fix?: string;
+  readonly fix: string;
 };
 export type Upstream = ReadyUpstream | UnreadyUpstream;
 
@@ -134,7 +133,13 @@ function upstreamFrom(
   const baseUrl = delivered?.baseUrl === undefined ? own : parseBase(delivered.baseUrl);
   if (!baseUrl) {
     const message = `${baseVariable} has to be an http or https URL without user, password, query and fragment.`;
-    return { state: "unready", vendor, reason: "misconfigured", message };
+    return {
+      state: "unready",
+      vendor,
+      reason: "misconfigured",
+      message,
+      fix: `Correct it: ${settingFix(baseVariable)}`,
+    };
   }
   if (delivered) {
     const publicOnly = delivered.baseUrl !== undefined && baseUrl.origin !== own?.origin;
@@ -148,13 +153,22 @@ function upstreamFrom(
     // RFC 9110 §5.5: what is not visible ASCII cannot be in a header, and says so too late and with the key in the text.
     if (/^[\x21-\x7e]+$/.test(value)) return ready(vendor, baseUrl, key.header(value));
     const message = `${key.variable} holds characters that no key has.`;
-    return { state: "unready", vendor, reason: "misconfigured", message };
+    return {
+      state: "unready",
+      vendor,
+      reason: "misconfigured",
+      message,
+      fix: `Correct it: ${settingFix(key.variable)}`,
+    };
   }
   if (isLoopback(baseUrl.hostname)) return ready(vendor, baseUrl, {});
   const names = source.keys.map(({ variable }) => variable).join(" or ");
-  const message = `No key for ${baseUrl.host}: add a credential in the portal, or set ${names} for the host's daemon.`;
-  return { state: "unready", vendor, reason: "auth_missing", message };
+  const message = `There is no key for ${baseUrl.host}.`;
+  const fix = `Add one under Credentials in the portal, or ${settingFix(names)}`;
+  return { state: "unready", vendor, reason: "auth_missing", message, fix };
 }
+
+const settingFix = (names: string) => `set ${names} in the environment of the host's daemon, and start it again.`;
 
 function ready(
   vendor: Vendor,

@@ -26,8 +26,8 @@ export function unreachableRefusal(message: string): Refusal {
 }
 
 /** 401, so that the CLI does not try again. */
-export function unreadyRefusal({ vendor, reason, message }: UnreadyUpstream): Refusal {
-  return { status: 401, body: vendorError(vendor, "authentication_error", reason, message) };
+export function unreadyRefusal({ vendor, reason, message, fix }: UnreadyUpstream): Refusal {
+  return { status: 401, body: vendorError(vendor, "authentication_error", reason, `${message} ${fix}`) };
 }
 
 export function upstreamRefusal(vendor: Vendor, message: string): Refusal {

@@ -37,8 +37,14 @@ it.each(["desktop", "phone"] as const)(
     const option = (name: string) => page.getByRole("menuitemradio", { name });
     await option("Scripted").getByText("Begins anew with every prompt").waitFor();
     expect(await option("Codex").getAttribute("aria-disabled")).toBe("true");
-    await option("Codex").getByText("gantry host toolkit install codex").waitFor();
+    await option("Codex").getByText("is not installed on this host").waitFor();
+    const order = await page.getByRole("menuitemradio").evaluateAll((options) => {
+      return options.map((one) => one.getAttribute("aria-disabled") === "true");
+    });
+    expect(order, "what can be chosen comes first").toEqual(order.toSorted((a, b) => Number(a) - Number(b)));
     if (folder) await page.screenshot({ path: join(folder, `choice-${screen}.png`) });
+    await page.getByRole("menuitem", { name: "Set up an agent" }).click();
+    await page.waitForURL("**/hosts");
   },
 );
 

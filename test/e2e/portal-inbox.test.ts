@@ -52,6 +52,22 @@ describe.each(["desktop", "phone"] as const)("[R-6.6] the inbox on a %s", (scree
 });
 
 describe("[R-6.6] the inbox", () => {
+  it("lets an answered request go at once, also when the index still has it", async () => {
+    const page = await at.page();
+    const first = page.waitForResponse("**/api/human-loop/pending");
+    await page.goto("/inbox");
+    const stale = await (await first).text();
+    let asked = 0;
+    await page.route("**/api/human-loop/pending", (route) => {
+      asked++;
+      return route.fulfill({ contentType: "application/json", body: stale });
+    });
+    await row(page, "World clock").getByTestId("allow-once").click();
+    await row(page, "World clock").waitFor({ state: "detached" });
+    await expect.poll(() => asked).toBeGreaterThan(0);
+    expect(await rows(page).count()).toBe(1);
+  });
+
   it("is counted in the sidebar, reached with g i, and leads to the session", async () => {
     const page = await at.page();
     await page.goto("/");

@@ -23,8 +23,8 @@ test("Gantry's own agent is ready with the key of any one vendor and no CLI", as
 test("without any key it says which ones it could take", async () => {
   const { native } = await readinessWith({});
   expect(native).toMatchObject({ state: "environment_not_ready", fix: expect.stringContaining("Credentials") });
-  expect(native?.reason).toContain("OPENAI_API_KEY");
-  expect(native?.reason).toContain("ANTHROPIC_API_KEY");
+  expect(native?.reason).toContain("api.openai.com");
+  expect(native?.reason).toContain("api.anthropic.com");
 });
 
 test("an agent of the operator's own makes acp ready; without any, the command that installs one is named", async () => {

@@ -46,7 +46,7 @@ export function ChangesPage() {
     unsaved || (snapshots.data !== undefined && scope.to === undefined) || diff.data?.changes.length === 0;
   return (
     <>
-      <SessionHeader session={session} page="changes" />
+      <SessionHeader session={session} />
       {!unsaved && (
         <ScopePicker
           scope={scope}

@@ -35,7 +35,7 @@ export function FilesPage() {
   const empty = unsaved || root.data?.entries.length === 0;
   return (
     <>
-      <SessionHeader session={session} page="files" />
+      <SessionHeader session={session} />
       {newest !== undefined && (
         <SnapshotBar
           sessionId={sessionId}

@@ -1,8 +1,8 @@
 import { Check, TriangleAlert } from "lucide-react";
 import type { HostFacts } from "#protocol/messages.ts";
 import { PROVIDERS } from "#protocol/vocabulary.ts";
-import { CopyButton } from "../ui/copy-button.tsx";
 import { PROVIDER_NAME } from "../ui/provider-icon.tsx";
+import { Fix } from "./fix.tsx";
 
 /** Each agent of a host: ready, or what is missing and the one thing to do about it. */
 export function HostProviders({ facts }: { facts: HostFacts }) {
@@ -24,14 +24,7 @@ export function HostProviders({ facts }: { facts: HostFacts }) {
               <span>{PROVIDER_NAME[provider]}</span>
               {fact?.version && <span className="text-ink-soft"> {fact.version}</span>}
               {!ready && <span className="text-ink-soft"> {fact?.reason ?? "is not ready"}</span>}
-              {!ready && fact?.fix && (
-                <span className="flex items-center gap-1">
-                  <code className="min-w-0 break-all rounded bg-sunken px-1.5 py-0.5 font-mono text-xs">
-                    {fact.fix}
-                  </code>
-                  <CopyButton text={fact.fix} label="Copy the fix" />
-                </span>
-              )}
+              {!ready && fact?.fix && <Fix text={fact.fix} />}
             </div>
           </li>
         );

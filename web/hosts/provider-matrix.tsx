@@ -5,6 +5,7 @@ import type { HostRecord } from "#protocol/http.ts";
 import { PROVIDERS, type Provider } from "#protocol/vocabulary.ts";
 import { CAPABILITY_TEXT } from "../ui/capability-texts.ts";
 import { PROVIDER_NAME, ProviderIcon } from "../ui/provider-icon.tsx";
+import { Fix } from "./fix.tsx";
 import { type Standing, standingOf } from "./provider-standing.ts";
 
 export function ProviderMatrix({ hosts }: { hosts: readonly HostRecord[] }) {
@@ -93,7 +94,7 @@ function Agent({ provider, standing }: { provider: Provider; standing: Standing 
           <span className="block text-ink-soft text-xs">
             <TriangleAlert size={13} className="me-1 inline text-warn" aria-hidden />
             {standing.reason}
-            {standing.fix && <code className="block break-all font-mono">{standing.fix}</code>}
+            {standing.fix && <Fix text={standing.fix} />}
           </span>
         )}
       </span>

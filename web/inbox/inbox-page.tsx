@@ -47,8 +47,7 @@ function WaitingRow({ request }: { request: WaitingRequest }) {
   const reply = useReply();
   const { id, sessionId, sessionTitle, provider, ...rest } = request;
   const asked = { ...rest, requestId: id, multiple: rest.multiple ?? false };
-  // Until the list has come again without it, an answer that was taken keeps its card locked.
-  const card = { request: asked, busy: reply.isPending || reply.isSuccess, onReply: reply.mutate };
+  const card = { request: asked, busy: reply.isPending, onReply: reply.mutate };
   return (
     <li data-testid="inbox-row" className="flex flex-col gap-2">
       <p className="flex items-baseline gap-2 text-sm">

@@ -1,5 +1,6 @@
-/** Which agent carries the prompt out. What no host has ready cannot be chosen, and says why and what to do. */
-import { ChevronDown } from "lucide-react";
+/** Which agent carries the prompt out. What no host has ready cannot be chosen; it says why, and the hosts page what to do. */
+import { useNavigate } from "@tanstack/react-router";
+import { ChevronDown, Server } from "lucide-react";
 import { useState } from "react";
 import { CAPABILITIES, type Capability, PROVIDER_CAPABILITIES } from "#protocol/capabilities.ts";
 import type { HostRecord } from "#protocol/http.ts";
@@ -9,7 +10,7 @@ import { type Standing, standingOf } from "../hosts/provider-standing.ts";
 import { Button } from "../ui/button.tsx";
 import { CAPABILITY_TEXT } from "../ui/capability-texts.ts";
 import { cx } from "../ui/cx.ts";
-import { Menu, MenuRadio, MenuRadioGroup } from "../ui/menu.tsx";
+import { Menu, MenuItem, MenuRadio, MenuRadioGroup } from "../ui/menu.tsx";
 import { PROVIDER_NAME, ProviderIcon } from "../ui/provider-icon.tsx";
 
 export type Choice = { provider: Provider; model: string; set(provider: Provider, model: string): void };
@@ -32,6 +33,8 @@ function firstReady(hosts: readonly HostRecord[]): Provider {
 
 export function ProviderChoice({ choice, tight = false }: { choice: Choice; tight?: boolean }) {
   const { data: hosts } = useHosts();
+  const navigate = useNavigate();
+  const options = optionsOf(hosts);
   return (
     <>
       <Menu
@@ -50,10 +53,15 @@ export function ProviderChoice({ choice, tight = false }: { choice: Choice; tigh
         }
       >
         <MenuRadioGroup value={choice.provider} onValueChange={(value) => choice.set(value as Provider, choice.model)}>
-          {PROVIDERS.map((provider) => (
-            <ProviderOption key={provider} provider={provider} hosts={hosts} />
+          {options.map(({ provider, standing }) => (
+            <ProviderOption key={provider} provider={provider} standing={standing} />
           ))}
         </MenuRadioGroup>
+        {options.some(({ standing }) => !standing.ready) && (
+          <MenuItem onSelect={() => void navigate({ to: "/hosts" })}>
+            <Server size={16} className="m-1 text-ink-soft" aria-hidden /> Set up an agent
+          </MenuItem>
+        )}
       </Menu>
       {choice.provider !== "scripted" && (
         <input
@@ -72,9 +80,17 @@ export function ProviderChoice({ choice, tight = false }: { choice: Choice; tigh
   );
 }
 
-/** Without knowledge of the hosts nothing is forbidden: the session will say what is missing. */
-function ProviderOption({ provider, hosts }: { provider: Provider; hosts: readonly HostRecord[] | undefined }) {
-  const standing: Standing = hosts ? standingOf(provider, hosts) : { ready: true, hosts: 0 };
+type Option = { provider: Provider; standing: Standing };
+
+/** What can be chosen comes first. Without knowledge of the hosts nothing is forbidden: the session will say what is missing. */
+function optionsOf(hosts: readonly HostRecord[] | undefined): Option[] {
+  const options = PROVIDERS.map((provider): Option => {
+    return { provider, standing: hosts ? standingOf(provider, hosts) : { ready: true, hosts: 0 } };
+  });
+  return options.sort((a, b) => Number(b.standing.ready) - Number(a.standing.ready));
+}
+
+function ProviderOption({ provider, standing }: Option) {
   const lacks = CAPABILITIES.filter(
     (capability) => differs(capability) && !PROVIDER_CAPABILITIES[provider][capability],
   ).map((capability) => CAPABILITY_TEXT[capability].without);
@@ -84,12 +100,7 @@ function ProviderOption({ provider, hosts }: { provider: Provider; hosts: readon
       <span className="min-w-0">
         <span className={standing.ready ? "" : "text-ink-soft"}>{PROVIDER_NAME[provider]}</span>
         {standing.ready && lacks.length > 0 && <span className="block text-ink-soft text-xs">{lacks.join(" · ")}</span>}
-        {!standing.ready && (
-          <span className="block text-ink-soft text-xs">
-            {standing.reason}
-            {standing.fix && <span className="block break-words">{standing.fix}</span>}
-          </span>
-        )}
+        {!standing.ready && <span className="block text-ink-soft text-xs">{standing.reason}</span>}
       </span>
     </MenuRadio>
   );

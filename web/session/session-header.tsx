@@ -9,13 +9,17 @@ import { StatusDot } from "../ui/status-dot.tsx";
 import { STATE_TEXT } from "./outcome-texts.ts";
 import type { SessionState } from "./session-state.ts";
 
-type HeaderProps = { session: SessionState; page?: "conversation" | "files" | "changes" };
+/** The three sides of a session, always in the same place. */
+const PAGES = [
+  { to: "/s/$sessionId", name: "Conversation", Icon: MessagesSquare },
+  { to: "/s/$sessionId/changes", name: "Changes", Icon: GitCompareArrows },
+  { to: "/s/$sessionId/files", name: "Files", Icon: FolderTree },
+] as const;
 
-export function SessionHeader({ session, page = "conversation" }: HeaderProps) {
+/** `hasDetails`: the page has a rail that is hidden on narrow windows. */
+export function SessionHeader({ session, hasDetails = false }: { session: SessionState; hasDetails?: boolean }) {
   const { view } = session;
   const run = activeRun(view);
-  const link =
-    "flex h-8 items-center gap-1.5 rounded-lg px-2.5 text-[0.8125rem] text-ink-soft hover:bg-line/60 hover:text-ink pointer-coarse:h-10";
   return (
     <PageHeader>
       {view.createdAt > 0 && <ProviderIcon provider={view.provider} className="max-sm:hidden" />}
@@ -28,22 +32,22 @@ export function SessionHeader({ session, page = "conversation" }: HeaderProps) {
           </>
         )}
       </span>
-      {page !== "conversation" && (
-        <Link to="/s/$sessionId" params={{ sessionId: view.id }} className={link}>
-          <MessagesSquare size={16} aria-hidden /> <span className="max-sm:sr-only">Conversation</span>
-        </Link>
-      )}
-      {page !== "changes" && (
-        <Link to="/s/$sessionId/changes" params={{ sessionId: view.id }} className={link}>
-          <GitCompareArrows size={16} aria-hidden /> <span className="max-sm:sr-only">Changes</span>
-        </Link>
-      )}
-      {page !== "files" && (
-        <Link to="/s/$sessionId/files" params={{ sessionId: view.id }} className={link}>
-          <FolderTree size={16} aria-hidden /> <span className="max-sm:sr-only">Files</span>
-        </Link>
-      )}
-      {page === "conversation" && (
+      <nav aria-label="Session" className="flex items-center gap-0.5">
+        {PAGES.map(({ to, name, Icon }) => (
+          <Link
+            key={to}
+            to={to}
+            params={{ sessionId: view.id }}
+            activeOptions={{ exact: true, includeSearch: false }}
+            title={name}
+            className="flex h-8 items-center gap-1.5 rounded-lg px-2.5 text-[0.8125rem] text-ink-soft hover:bg-line/60 hover:text-ink pointer-coarse:h-10"
+            activeProps={{ className: "bg-line/60 font-medium text-ink" }}
+          >
+            <Icon size={16} aria-hidden /> <span className="max-sm:sr-only">{name}</span>
+          </Link>
+        ))}
+      </nav>
+      {hasDetails && (
         <IconButton label="Details" className="xl:hidden" onClick={() => showOverlay("details")}>
           <PanelRight size={17} />
         </IconButton>

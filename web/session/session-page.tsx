@@ -42,7 +42,7 @@ export function SessionPage() {
   const turns = turnsOf(session);
   return (
     <>
-      <SessionHeader session={session} />
+      <SessionHeader session={session} hasDetails />
       <ReconnectBanner link={session.link} running={activeRun(session.view) !== undefined} onRetry={store.retryNow} />
       <div className="flex min-h-0 flex-1">
         <div className="flex min-w-0 flex-1 flex-col">

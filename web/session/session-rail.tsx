@@ -1,9 +1,11 @@
-import type { ReactNode } from "react";
+import { lazy, type ReactNode, Suspense } from "react";
 import { activeRun } from "#protocol/session-view.ts";
-import { RunTimeline } from "./run-timeline.tsx";
 import type { SessionState } from "./session-state.ts";
 import { TodoPanel } from "./todo-panel.tsx";
 import { WorkspaceStatus } from "./workspace-status.tsx";
+
+/** On its own: the conversation does not wait for it. */
+const RunTimeline = lazy(async () => ({ default: (await import("./run-timeline.tsx")).RunTimeline }));
 
 export function SessionRail({ session }: { session: SessionState }) {
   return (
@@ -22,7 +24,9 @@ export function SessionRail({ session }: { session: SessionState }) {
         />
       </Section>
       <Section title="Runs">
-        <RunTimeline runs={session.view.runs} />
+        <Suspense>
+          <RunTimeline runs={session.view.runs} />
+        </Suspense>
       </Section>
     </div>
   );

@@ -1,5 +1,15 @@
 import { Link } from "@tanstack/react-router";
-import { Blocks, CircleHelp, Inbox, KeyRound, LogOut, MessageSquarePlus, Search, Server } from "lucide-react";
+import {
+  Blocks,
+  CircleHelp,
+  Inbox,
+  KeyRound,
+  LogOut,
+  type LucideIcon,
+  MessageSquarePlus,
+  Search,
+  Server,
+} from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { api } from "../api.ts";
 import { useInbox } from "../inbox/inbox-queries.ts";
@@ -19,11 +29,10 @@ export function Sidebar() {
   const [wanted, setWanted] = useState("");
   return (
     <>
-      <div className="flex h-13 shrink-0 items-center justify-between ps-4 pe-2">
+      <div className="flex h-13 shrink-0 items-center px-4">
         <Link to="/" className="flex items-center gap-2 rounded-md font-semibold">
           <img src="/icon.svg" alt="" className="size-6" /> Gantry
         </Link>
-        <ThemeToggle />
       </div>
       <div className="flex flex-col gap-2 px-3 pb-2">
         <Link
@@ -56,23 +65,19 @@ function InboxLink() {
   const { data: requests } = useInbox();
   const count = requests?.length ?? 0;
   return (
-    <Link
-      to="/inbox"
-      className="mx-3 mb-1 flex h-8 shrink-0 items-center gap-2 rounded-lg px-3 text-ink-soft text-sm hover:bg-line/50 hover:text-ink pointer-coarse:h-11"
-      activeProps={{ className: "bg-line/60 text-ink" }}
-    >
-      <Inbox size={15} aria-hidden />
-      <span className="flex-1">Inbox</span>
-      {count > 0 && (
-        <span
-          data-testid="inbox-count"
-          className="rounded-full bg-warn-wash px-1.5 font-medium text-warn text-xs tabular-nums"
-        >
-          {count > 99 ? "99+" : count}
-          <span className="sr-only"> waiting</span>
-        </span>
-      )}
-    </Link>
+    <nav aria-label="Inbox" className="px-3 pb-1">
+      <PlaceLink to="/inbox" name="Inbox" Icon={Inbox}>
+        {count > 0 && (
+          <span
+            data-testid="inbox-count"
+            className="rounded-full bg-warn-wash px-1.5 font-medium text-warn text-xs tabular-nums"
+          >
+            {count > 99 ? "99+" : count}
+            <span className="sr-only"> waiting</span>
+          </span>
+        )}
+      </PlaceLink>
+    </nav>
   );
 }
 
@@ -125,42 +130,42 @@ function SidebarFooter() {
     api.signOut().then(() => location.assign("/"), toastError);
   };
   return (
-    <div className="flex shrink-0 items-center gap-1 border-t px-2 py-2">
-      <Link
-        to="/hosts"
-        className="flex h-8 items-center gap-2 rounded-lg px-2.5 text-ink-soft text-sm hover:bg-line/60 hover:text-ink pointer-coarse:h-10"
-        activeProps={{ className: "bg-line/60 text-ink" }}
-      >
-        <Server size={16} aria-hidden /> Hosts
-      </Link>
-      <IconLink to="/apps" label="Apps">
-        <Blocks size={16} aria-hidden />
-      </IconLink>
-      {mayKeep && (
-        <IconLink to="/credentials" label="Credentials">
-          <KeyRound size={16} aria-hidden />
-        </IconLink>
-      )}
-      <span className="flex-1" />
-      <IconButton label="Keyboard shortcuts" onClick={() => showOverlay("help")}>
-        <CircleHelp size={16} />
-      </IconButton>
-      <IconButton label={me?.name ? `Sign out ${me.name}` : "Sign out"} onClick={signOut}>
-        <LogOut size={16} />
-      </IconButton>
+    <div className="flex shrink-0 flex-col border-t px-3 py-2">
+      <nav aria-label="Settings">
+        <PlaceLink to="/hosts" name="Hosts" Icon={Server} />
+        <PlaceLink to="/apps" name="Apps" Icon={Blocks} />
+        {mayKeep && <PlaceLink to="/credentials" name="Credentials" Icon={KeyRound} />}
+      </nav>
+      <div className="flex items-center">
+        <IconButton label="Keyboard shortcuts" onClick={() => showOverlay("help")}>
+          <CircleHelp size={16} />
+        </IconButton>
+        <ThemeToggle />
+        <span className="flex-1" />
+        <IconButton label={me?.name ? `Sign out ${me.name}` : "Sign out"} onClick={signOut}>
+          <LogOut size={16} />
+        </IconButton>
+      </div>
     </div>
   );
 }
 
-function IconLink({ to, label, children }: { to: "/apps" | "/credentials"; label: string; children: ReactNode }) {
+type Place = {
+  to: "/inbox" | "/hosts" | "/apps" | "/credentials";
+  name: string;
+  Icon: LucideIcon;
+  children?: ReactNode;
+};
+
+function PlaceLink({ to, name, Icon, children }: Place) {
   return (
     <Link
       to={to}
-      aria-label={label}
-      title={label}
-      className="grid size-8 place-items-center rounded-lg text-ink-soft hover:bg-line/60 hover:text-ink pointer-coarse:size-10"
+      className="flex h-8 items-center gap-2 rounded-lg px-3 text-ink-soft text-sm hover:bg-line/50 hover:text-ink pointer-coarse:h-11"
       activeProps={{ className: "bg-line/60 text-ink" }}
     >
+      <Icon size={15} aria-hidden />
+      <span className="flex-1">{name}</span>
       {children}
     </Link>
   );

@@ -29,8 +29,8 @@ describe("from settings to upstreams", () => {
       state: "unready",
       vendor: "anthropic",
       reason: "auth_missing",
-      message:
-        "No key for api.anthropic.com: add a credential in the portal, or set ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN for the host's daemon.",
+      message: "There is no key for api.anthropic.com.",
+      fix: "Add one under Credentials in the portal, or set ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN in the environment of the host's daemon, and start it again.",
     });
     expect(codex({ OPENAI_BASE_URL: "http://10.0.0.8/v1" })).toMatchObject({ reason: "auth_missing" });
   });
