@@ -27,6 +27,7 @@ const entries = {
   bench: ["test/bench/main.ts"],
   faults: ["test/faults/main.ts"],
   simulate: ["test/fuzz/main.ts"],
+  pictures: ["test/pictures/main.ts"],
 };
 
 async function main() {

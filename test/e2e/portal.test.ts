@@ -359,6 +359,8 @@ describe("the keyboard", () => {
 });
 
 describe("the list of sessions", () => {
+  const LIST = /\/api\/sessions(\?.*)?$/;
+
   it("shows what needs a person, renames, deletes, and finds", async () => {
     const { session, runId } = workingSession();
     at.portal.session("Another one");
@@ -366,8 +368,12 @@ describe("the list of sessions", () => {
     await page.goto(`/s/${session.id}`);
     const rows = page.getByTestId("session-row");
     await rows.nth(1).waitFor();
+    // What the open session says stands in the list before the list is asked for again.
+    await page.route(LIST, (route) => route.abort());
     session.say(permission(runId, REQUEST));
     await rows.filter({ hasText: "World clock" }).getByText("Needs you").waitFor();
+    await page.unroute(LIST);
+    at.complaints.length = 0;
     await page.getByRole("button", { name: "Actions for Another one" }).click();
     await page.getByRole("menuitem", { name: "Rename…" }).click();
     await page.keyboard.type("Renamed");
@@ -397,6 +403,18 @@ describe("the list of sessions", () => {
     await page.getByTestId("todo-strip").getByText("Copy the page").waitFor();
     expect(at.complaints).toEqual([]);
   });
+});
+
+it("nothing moves for people who asked for less motion", async () => {
+  const { session, runId } = workingSession();
+  session.say(permission(runId, REQUEST));
+  const page = await at.page();
+  await page.goto(`/s/${session.id}`);
+  const card = page.getByTestId("permission-card");
+  const motion = () => card.evaluate((element) => getComputedStyle(element).animationName);
+  expect(await motion()).toBe("none");
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  expect(await motion()).toBe("arrive");
 });
 
 describe("what is true is shown", () => {

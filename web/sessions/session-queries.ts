@@ -56,8 +56,9 @@ function patch(
   client: ReturnType<typeof useQueryClient>,
   change: (sessions: SessionSummary[]) => SessionSummary[],
 ): void {
-  client.setQueryData<InfiniteData<Page>>(
-    KEY,
+  // The list as it is shown and every search of it.
+  client.setQueriesData<InfiniteData<Page>>(
+    { queryKey: KEY },
     (data) => data && { ...data, pages: data.pages.map((page) => ({ ...page, sessions: change(page.sessions) })) },
   );
 }

@@ -12,9 +12,9 @@ import {
 } from "node:http";
 import { anthropicWire } from "./anthropic.ts";
 import { chatCompletionsWire } from "./chat-completions.ts";
-import { askedScenario } from "./conversation.ts";
+import { askedScenario, type Conversation } from "./conversation.ts";
 import { responsesWire } from "./responses.ts";
-import { nextReply } from "./scenarios.ts";
+import { nextReply, type Reply } from "./scenarios.ts";
 import type { Wire } from "./wire.ts";
 
 export type ModelRequest = {
@@ -41,6 +41,8 @@ export type ModelServerOptions = {
   socketPath?: string;
   /** Refuse every request that does not carry this key (`x-api-key` or `authorization: Bearer`) with 401. */
   key?: string;
+  /** Answers instead of a scenario where it has something to say. Asked only where the agent offers tools. */
+  story?: (conversation: Conversation) => Reply | undefined;
 };
 
 const WIRES: readonly Wire[] = [anthropicWire, responsesWire, chatCompletionsWire];
@@ -62,7 +64,7 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
         body: parseBody(text),
       };
       requests.push(seen);
-      answer(seen, response, options.key).catch((error: unknown) => {
+      answer(seen, response, options).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : undefined);
       });
       for (const { scenario, resolve } of waiting) if (scenario === seen.scenario) resolve(seen);
@@ -94,7 +96,7 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
   };
 }
 
-async function answer(request: ModelRequest, response: ServerResponse, key: string | undefined): Promise<void> {
+async function answer(request: ModelRequest, response: ServerResponse, options: ModelServerOptions): Promise<void> {
   const path = (request.url.split("?")[0] ?? "").replace(PROVIDER_PREFIX, "");
   const wire = WIRES.find((wire) => wire.serves(path));
   if (!wire || request.method !== "POST" || request.body === undefined) {
@@ -106,12 +108,14 @@ async function answer(request: ModelRequest, response: ServerResponse, key: stri
   const conversation = wire.read(request.body);
   const asked = askedScenario(conversation.said);
   request.scenario = asked?.name;
+  const { key, story } = options;
   const hasKey =
     key === undefined || request.headers["x-api-key"] === key || request.headers.authorization === `Bearer ${key}`;
   // A call without tools is one of an agent's side jobs (a title, a summary): it must not use up a scenario's turn.
+  const works = conversation.toolNames.length > 0;
   const reply = !hasKey
     ? { status: 401, message: "invalid x-api-key" }
-    : nextReply(conversation.toolNames.length > 0 ? asked : undefined, conversation);
+    : (works && story?.(conversation)) || nextReply(works ? asked : undefined, conversation);
   await wire.send(response, reply, conversation);
 }
 
