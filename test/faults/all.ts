@@ -2,6 +2,7 @@
 import { alarms } from "./alarms.ts";
 import { cancelOrders } from "./cancel-orders.ts";
 import { diskFull } from "./disk-full.ts";
+import { diskFullStart } from "./disk-full-start.ts";
 import { engineKilled, engineKilledLive } from "./engine-killed.ts";
 import { evicted } from "./evicted.ts";
 import type { Fault } from "./fault.ts";
@@ -43,6 +44,7 @@ export const FAULTS: readonly Fault[] = [
   workspaceKilled,
   workspaceFull,
   diskFull,
+  diskFullStart,
   halfOpen,
   workerdKilled,
   daemonKilled,

@@ -9,7 +9,7 @@ import { faulty, hostFolder, RealHost } from "./real-host.ts";
 
 const DELTAS = 200;
 const EVERY_MS = 15;
-const SIZE_MIB = 512;
+export const SIZE_MIB = 512;
 
 export const diskFull: Fault = {
   name: "disk-full",
@@ -71,7 +71,7 @@ export const diskFull: Fault = {
 };
 
 /** Writes until nothing more fits. */
-function fill(path: string): void {
+export function fill(path: string): void {
   const file = openSync(path, "w");
   for (let size = 1024 * 1024; size >= 1; size = size / 16) {
     const zeros = Buffer.alloc(size);

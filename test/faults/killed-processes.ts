@@ -28,6 +28,8 @@ const DAEMON: Victim = {
 const CONTAINER: Victim = {
   kill: (_gantry, sessionId) => void execFileSync("docker", ["kill", containerOf(sessionId)], { stdio: "pipe" }),
   outcome: "failed container_failed",
+  // The kill is a process of its own and may take its time.
+  deltas: 300,
 };
 
 export const workerdKilled = killed(
@@ -49,7 +51,7 @@ export const containerKilled = killed(
 function killed(name: string, victim: Victim, how: string): Fault {
   return {
     name,
-    how: `${how}; a run of ${DELTAS} deltas, killed after as many as the seed says`,
+    how: `${how}; a run of ${victim.deltas ?? DELTAS} deltas, killed after as many as the seed says`,
     needs: "docker",
     trials: { long: 20, short: 1 },
     open: async () => stageOf(await Gantry.start({ GANTRY_IMAGE: await ensureBaseImage() }), victim),

@@ -1,5 +1,6 @@
 /** One flipped bit in each stored object in turn. */
 import { existsSync } from "node:fs";
+import { zstdDecompressSync } from "node:zlib";
 import { StoreError } from "../../executor-host/workspace/port.ts";
 import { restoreWorkspace } from "../../executor-host/workspace/restore.ts";
 import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
@@ -12,10 +13,12 @@ const SYNCS = 3;
 
 export const workspaceBits: Fault = {
   name: "workspace-bits",
-  how: `a session of ${SYNCS} snapshots; in each object of the store in turn one bit of the seed's is flipped and every snapshot restored: it is refused as damaged, or it did not need that object and is whole; what is flipped is always noticed by a restore that needs it`,
+  how: `a session of ${SYNCS} snapshots; in each object of the store in turn one bit of the seed's is flipped and every snapshot restored: it is refused as damaged, or it did not need that object and is whole; what is flipped is always noticed by a restore that needs it, but for the few bits of a packed manifest that mean nothing to whoever unpacks it`,
   trials: { long: 40, short: 1 },
-  note: (figures) =>
-    `${figures.reduce((sum, { flipped = 0 }) => sum + flipped, 0)} bits flipped, ${figures.reduce((sum, { noticed = 0 }) => sum + noticed, 0)} noticed`,
+  note: (figures) => {
+    const total = (name: string) => figures.reduce((sum, each) => sum + (each[name] ?? 0), 0);
+    return `${total("flipped")} bits flipped, ${total("noticed")} noticed, ${total("meaningless")} without a meaning`;
+  },
   async open() {
     return {
       async trial(random) {
@@ -29,6 +32,7 @@ export const workspaceBits: Fault = {
           const violations: string[] = [];
           const { objects } = at.peer.store;
           let noticed = 0;
+          let meaningless = 0;
           for (const [key, good] of objects) {
             const bad = good.slice();
             const bit = random.int(0, 8 * good.length - 1);
@@ -46,11 +50,12 @@ export const workspaceBits: Fault = {
                 refused++;
               }
             }
-            if (refused === 0) violations.push(`bit ${bit} of ${key} was noticed by nobody`);
-            else noticed++;
+            if (refused > 0) noticed++;
+            else if (key.includes("/snapshots/") && unpacked(bad).equals(unpacked(good))) meaningless++;
+            else violations.push(`bit ${bit} of ${key} was noticed by nobody`);
             objects.set(key, good);
           }
-          return { violations, figures: { flipped: objects.size, noticed } };
+          return { violations, figures: { flipped: objects.size, noticed, meaningless } };
         } finally {
           at.dispose();
         }
@@ -59,3 +64,6 @@ export const workspaceBits: Fault = {
     };
   },
 };
+
+/** A manifest as it is named and read. */
+const unpacked = (packed: Uint8Array): Buffer => zstdDecompressSync(packed);
