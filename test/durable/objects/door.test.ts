@@ -1,5 +1,6 @@
 /** Who may come in, and what becomes of frames that should not be: nothing stored, nobody else disturbed. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { objectName } from "#protocol/ids.ts";
 import { LIMITS, TIMES } from "#protocol/limits.ts";
 import type { Assignment, RunStart } from "#protocol/messages.ts";
 import { mintHostToken } from "../../../durable/shell/host-token.ts";
@@ -158,6 +159,18 @@ describe("the control link", () => {
     );
     link.raw("ping");
     expect(await pong).toBe(true);
+  });
+
+  test("[P-2] ping is answered for an object that is put away, and does not wake it", async () => {
+    const { sessionId, data } = await leased();
+    const evict = () => plane.evict("SessionObject", objectName(plane.organizationId, sessionId));
+    await evict();
+    const pong = new Promise((resolve) =>
+      data.socket.on("message", (text) => text.toString() === "pong" && resolve(true)),
+    );
+    data.raw("ping");
+    expect(await pong).toBe(true);
+    await expect(evict()).rejects.toThrow("not currently running");
   });
 });
 
