@@ -15,7 +15,9 @@ export const LIMITS = {
   logRowBytes: 1 * MiB,
   /** What a host says is added to the newest row until it has this size: few rows to read, and little to write again. */
   logOpenRowBytes: 8 * KiB,
-  /** Of the log of runs that are over, so much stays in the object; what is older goes to the store, kept with the session. */
+  /** A run that goes on and has said so much is folded as far as it has finished saying it. */
+  unfoldedBytes: 2 * MiB,
+  /** Of what is folded, so much stays in the object; what is older goes to the store, kept with the session. */
   logInObjectBytes: 2 * MiB,
   /** A piece of it there. A reader in its middle gets it read whole. */
   logSegmentBytes: 1 * MiB,

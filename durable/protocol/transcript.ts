@@ -96,8 +96,13 @@ function closeMessage(message: Message): Message {
 /** Folds chunks into parts. The array is copied once per call, not once per chunk. */
 export function applyChunks(parts: readonly MessagePart[], chunks: readonly UIMessageChunk[]): MessagePart[] {
   const next = [...parts];
-  for (const chunk of chunks) applyChunk(next, chunk);
+  addChunks(next, chunks);
   return next;
+}
+
+/** The same, into the array that is given: for whoever has it alone. */
+export function addChunks(parts: MessagePart[], chunks: readonly UIMessageChunk[]): void {
+  for (const chunk of chunks) applyChunk(parts, chunk);
 }
 
 function applyChunk(parts: MessagePart[], chunk: UIMessageChunk): void {

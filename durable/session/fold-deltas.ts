@@ -9,7 +9,7 @@
 import type { UIMessageChunk } from "ai";
 import type { SessionEvent } from "#protocol/events.ts";
 import { addedText, streamedText, withText } from "#protocol/join-text.ts";
-import { applyChunks, type MessagePart } from "#protocol/transcript.ts";
+import { addChunks, type Message, type MessagePart } from "#protocol/transcript.ts";
 
 type Delta = Extract<SessionEvent, { type: "message.delta" }>;
 
@@ -30,10 +30,11 @@ type Stretch = {
 };
 
 /**
- * @param events in order, and of every message in them all of its deltas
+ * @param events in order, and of every message in them all of its deltas from where `begun` ends
+ * @param begun messages as far as they were folded before
  */
-export function* foldDeltas(events: Iterable<SessionEvent>): Generator<SessionEvent> {
-  const messages = new Map<string, MessagePart[]>();
+export function* foldDeltas(events: Iterable<SessionEvent>, begun: readonly Message[] = []): Generator<SessionEvent> {
+  const messages = new Map(begun.map(({ runId, id, parts }) => [`${runId} ${id}`, [...parts]]));
   let stretch: Stretch | undefined;
   for (const event of events) {
     if (event.type !== "message.delta") {
@@ -44,19 +45,18 @@ export function* foldDeltas(events: Iterable<SessionEvent>): Generator<SessionEv
     }
     const message = `${event.runId} ${event.data.messageId}`;
     const parts = messages.get(message) ?? [];
-    const next = applyChunks(parts, event.data.chunks);
-    messages.set(message, next);
+    messages.set(message, parts);
     if (stretch && (stretch.message !== message || isFull(stretch, parts) || goesOn(event, parts, stretch.older))) {
       yield closed(stretch);
       stretch = undefined;
     }
-    if (!stretch && goesOn(event, parts, parts.length)) {
-      yield event;
-      continue;
+    if (!stretch && goesOn(event, parts, parts.length)) yield event;
+    else {
+      stretch ??= { message, older: parts.length, first: event, last: event, chunks: [], bytes: 0 };
+      stretch.last = event;
+      for (const chunk of event.data.chunks) stretch.bytes += put(stretch.chunks, chunk);
     }
-    stretch ??= { message, older: parts.length, first: event, last: event, chunks: [], bytes: 0 };
-    stretch.last = event;
-    for (const chunk of event.data.chunks) stretch.bytes += put(stretch.chunks, chunk);
+    addChunks(parts, event.data.chunks);
   }
   if (stretch) yield closed(stretch);
 }

@@ -1,10 +1,11 @@
 /**
- * What becomes of the log behind the runs that are over. When a run has ended, everything up to its end is settled: the
- * deltas of its messages are folded, and what was said is kept as a transcript, so that a snapshot for a page does not
- * read the log from its beginning.
+ * What becomes of the log behind the runs that are over, and behind what a long one has finished saying. Up to there it is
+ * settled: deltas are folded, and what was said is kept as a transcript, so that a snapshot for a page does not read the log
+ * from its beginning.
  *
  *   log   1 ─────────── folded ── settled ─────── last        fold(settled): one transaction moves `folded` there
- *   said  ─ transcript ───┘
+ *   said  ─ transcript ───┘                                   of runs that are over; never written again
+ *   begun             ────┘                                   of the others; written anew by each fold
  *
  * A fold that did not come about (the instance went) is made up for by the next one, which begins where the last ended.
  */
@@ -16,14 +17,24 @@ import { upgrade } from "../shell/schema.ts";
 import type { EventLog, StoredRow } from "./event-log.ts";
 import { foldDeltas } from "./fold-deltas.ts";
 import { packed } from "./log-rows.ts";
+import { OpenParts } from "./open-parts.ts";
 
 /** Size of a row of what was folded: few rows, and none that is slow to read a part of. */
 const FOLDED_ROW_BYTES = 256 * 1024;
+
+type Kept = "said" | "begun";
+/** Whether the log up to `seq` has the end of this run. */
+type IsOver = (runId: string, seq: number) => boolean;
 
 export class History {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #log: EventLog;
+  /** What this instance has stored since the last fold. */
+  #unfoldedBytes = 0;
+  /** The size of `begun`, as far as this instance knows: so much has to be written again by each fold. */
+  #begunBytes = 0;
+  readonly #parts = new OpenParts();
 
   constructor(storage: DurableObjectStorage, log: EventLog) {
     this.#storage = storage;
@@ -32,6 +43,7 @@ export class History {
     upgrade(storage, "history", [
       "CREATE TABLE history (id INTEGER PRIMARY KEY CHECK (id = 1), folded INTEGER NOT NULL)",
       "CREATE TABLE said (n INTEGER PRIMARY KEY, text TEXT NOT NULL)",
+      "CREATE TABLE begun (n INTEGER PRIMARY KEY, text TEXT NOT NULL)",
     ]);
   }
 
@@ -42,44 +54,68 @@ export class History {
 
   /**
    * Folds what is not folded yet, all or none of it.
-   * @param settled the seq of a `run.finished` before which no message is still being written
+   * @param settled best where no part of a message is being written: what is added to one later is not folded with it
    */
-  fold(settled: number): void {
+  fold(settled: number, isOver: IsOver): void {
     const { folded } = this;
     if (settled <= folded) return;
     this.#storage.transactionSync(() => {
       const source = { cursor: folded, upTo: settled, host: { epoch: null, taken: null }, rest: [] } as Source;
-      let transcript: Transcript = { cursor: folded, messages: [] };
+      const begun = this.#begun();
+      let transcript: Transcript = { cursor: folded, messages: begun };
       const told = function* (events: Iterable<SessionEvent>) {
         for (const event of events) {
           transcript = applyToTranscript(transcript, event);
           yield event;
         }
       };
-      const events = told(foldDeltas(settledEvents(this.#log.rows(folded, settled), source)));
+      const events = told(foldDeltas(settledEvents(this.#log.rows(folded, settled), source), begun));
       const rows: StoredRow[] = packed(events, FOLDED_ROW_BYTES).map((row) => ({ ...row, epoch: null, taken: null }));
+      const { messages } = transcript;
+      const over = countOver(transcript, isOver);
       const newest = rows.at(-1);
       if (newest) Object.assign(newest, source.host);
       this.#log.replace(folded, settled, [...rows, ...source.rest]);
-      this.#keep(transcript.messages);
+      this.#add("said", messages.slice(0, over));
+      this.#sql.exec("DELETE FROM begun");
+      this.#begunBytes = this.#add("begun", messages.slice(over));
       this.#sql.exec(
         "INSERT INTO history (id, folded) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET folded = excluded.folded",
         settled,
       );
     });
+    this.#unfoldedBytes = 0;
+  }
+
+  /**
+   * Notes what was stored. @returns whether a run that goes on has said so much that it should be folded: more each time, since
+   * what it has begun is written anew
+   */
+  stored(events: readonly SessionEvent[], bytes: number): boolean {
+    this.#parts.take(events);
+    this.#unfoldedBytes += bytes;
+    return this.#unfoldedBytes >= Math.max(LIMITS.unfoldedBytes, this.#begunBytes);
+  }
+
+  /** Folds what runs that go on have finished saying: up to the last moment when no part was being written, as far as is known. */
+  foldFinished(last: number, isOver: IsOver): void {
+    this.fold(this.#parts.closedAt ?? last, isOver);
+    this.#unfoldedBytes = 0;
   }
 
   /** The transcript of everything so far, or of one run. */
   transcript(runId?: string): Transcript {
     const { cursor, messages } = this.#tail();
-    const all = [...(JSON.parse(`[${this.#said()}]`) as Message[]), ...messages];
+    const all = [...(JSON.parse(`[${this.#text("said")}]`) as Message[]), ...messages];
     return { cursor, messages: runId ? all.filter((message) => message.runId === runId) : all };
   }
 
   /** The same as JSON, without parsing what is kept as text. */
   transcriptText(): string {
     const { cursor, messages } = this.#tail();
-    const all = [this.#said(), ...messages.map((message) => JSON.stringify(message))].filter((text) => text !== "");
+    const all = [this.#text("said"), ...messages.map((message) => JSON.stringify(message))].filter(
+      (text) => text !== "",
+    );
     return `{"cursor":${cursor},"messages":[${all.join(",")}]}`;
   }
 
@@ -94,33 +130,36 @@ export class History {
     return found;
   }
 
-  /** What was said after the last fold. */
+  /** What was said after the last fold, and of messages that had begun before it all of them. */
   #tail(): Transcript {
-    let transcript: Transcript = { cursor: this.folded, messages: [] };
+    let transcript: Transcript = { cursor: this.folded, messages: this.#begun() };
     for (const events of this.#log.after(transcript.cursor))
       for (const event of events) transcript = applyToTranscript(transcript, event);
     return transcript;
   }
 
-  #said(): string {
-    const pieces = this.#sql.exec<{ text: string }>("SELECT text FROM said ORDER BY n").toArray();
+  #begun = (): Message[] => JSON.parse(`[${this.#text("begun")}]`) as Message[];
+
+  #text(kept: Kept): string {
+    const pieces = this.#sql.exec<{ text: string }>(`SELECT text FROM ${kept} ORDER BY n`).toArray();
     return pieces.map(({ text }) => text).join("");
   }
 
-  /** Adds to the kept transcript. A row is a piece of its text and may end anywhere: a message can be larger than a row. */
-  #keep(messages: readonly Message[]): void {
-    if (messages.length === 0) return;
+  /** Adds to what is kept, and says how much. A row is a piece of its text and may end anywhere: a message can be larger than a row. */
+  #add(kept: Kept, messages: readonly Message[]): number {
+    if (messages.length === 0) return 0;
     const [{ pieces } = { pieces: 0 }] = this.#sql
-      .exec<{ pieces: number }>("SELECT count(*) AS pieces FROM said")
+      .exec<{ pieces: number }>(`SELECT count(*) AS pieces FROM ${kept}`)
       .toArray();
     const text = (pieces > 0 ? "," : "") + messages.map((message) => JSON.stringify(message)).join(",");
     const pieceChars = LIMITS.logRowBytes / 4;
     for (let at = 0; at < text.length; ) {
       // Not between the halves of a character: a half alone is nothing that can be stored.
       const end = at + pieceChars + (isHighHalf(text.charCodeAt(at + pieceChars - 1)) ? 1 : 0);
-      this.#sql.exec("INSERT INTO said (text) VALUES (?)", text.slice(at, end));
+      this.#sql.exec(`INSERT INTO ${kept} (text) VALUES (?)`, text.slice(at, end));
       at = end;
     }
+    return text.length;
   }
 }
 
@@ -131,6 +170,12 @@ export const isOfRun = (event: SessionEvent, runId: string, types?: readonly Ses
 export function spanOfRun(view: SessionView, runId: string): { after: number; last: number | undefined } {
   const run = runById(view, runId);
   return { after: (run?.promptSeq ?? 1) - 1, last: run?.state === "finished" ? run.finishedSeq : undefined };
+}
+
+/** How many of the first messages are over: no run that goes on can change them or come before them. */
+function countOver({ cursor, messages }: Transcript, isOver: IsOver): number {
+  const first = messages.findIndex(({ role, runId }) => role === "assistant" && !isOver(runId, cursor));
+  return first < 0 ? messages.length : first;
 }
 
 const isHighHalf = (code: number): boolean => code >= 0xd800 && code <= 0xdbff;

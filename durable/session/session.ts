@@ -35,6 +35,9 @@ export const HOST_TAG = "host";
 
 /** The name under which sockets that have not authenticated are looked at again. */
 const AUTH_DEADLINE = "auth";
+/** The name under which what a long run has said is folded, and how long that waits. */
+const FOLD_DEADLINE = "fold";
+const FOLD_AFTER_MS = 5_000;
 
 /**
  * What the index has to learn waits so long for more of the same: a run's first steps follow each other closely, and what a
@@ -55,6 +58,7 @@ export class Session {
   readonly #log: EventLog;
   readonly #receipts: Receipts;
   readonly #checkpoint: Checkpoint;
+  #foldIsPlanned = false;
   #identity: Identity | undefined;
   #view: SessionView;
 
@@ -142,6 +146,7 @@ export class Session {
     this.#view = view;
     this.hub.broadcast(events, text);
     this.#checkpoint.committed(this.identity, view, events);
+    if (this.history.stored(events, text.length)) this.#foldSoon(asked.now);
     if (this.chores.unsettled) this.#ctx.waitUntil(this.chores.settle());
     if (settled !== undefined) this.#ctx.waitUntil(this.#fold(settled));
     return { ok: true, events };
@@ -235,9 +240,29 @@ export class Session {
   /** After everybody has heard of the run's end, and others who have to learn of it were told. */
   async #fold(settled: number): Promise<void> {
     await this.chores.settle();
-    this.history.fold(settled);
+    this.history.fold(settled, (runId, seq) => this.#isOver(runId, seq));
     this.#checkpoint.store(this.identity, this.#view);
     await this.#archiveMore();
+  }
+
+  /** Not while words rush in: folding them would be in their way. */
+  #foldSoon(now: number): void {
+    if (this.#foldIsPlanned) return;
+    this.#foldIsPlanned = true;
+    this.chores.deadlines.set(FOLD_DEADLINE, now + FOLD_AFTER_MS, "if-sooner");
+  }
+
+  #foldFinished(): void {
+    this.#foldIsPlanned = false;
+    this.history.foldFinished(this.#view.cursor, (runId, seq) => this.#isOver(runId, seq));
+    this.#checkpoint.store(this.identity, this.#view);
+    this.#ctx.waitUntil(this.#archiveMore());
+  }
+
+  #isOver(runId: string, seq: number): boolean {
+    const run = runById(this.#view, runId);
+    // One that the view has no more is over long since.
+    return run === undefined || (run.state === "finished" && (run.finishedSeq ?? 0) <= seq);
   }
 
   /** Old rows go to the store through the outbox: tried again until it has them. */
@@ -260,6 +285,7 @@ export class Session {
 
   #deadline(name: string, now: number): void {
     if (name === AUTH_DEADLINE) return this.#closeSilentSockets();
+    if (name === FOLD_DEADLINE) return this.#foldFinished();
     const by = { id: "system", name: "Gantry" };
     this.handle({ type: "deadline", name }, { by, now, traceId: `deadline-${this.#view.cursor}` });
   }

@@ -12,6 +12,7 @@ import type { Asked, SessionCommand } from "../../durable/session/commands.ts";
 import type * as decideModule from "../../durable/session/decide.ts";
 import type { Decision } from "../../durable/session/decide.ts";
 import type * as logModule from "../../durable/session/event-log.ts";
+import { History } from "../../durable/session/history.ts";
 import { Hub } from "../../durable/session/hub.ts";
 import type * as reactModule from "../../durable/session/react.ts";
 import type { Effect } from "../../durable/session/react.ts";
@@ -355,6 +356,16 @@ const BUGS: [rule: string, bug: string, plant: () => void][] = [
       const { broadcast } = Hub.prototype;
       vi.spyOn(Hub.prototype, "broadcast").mockImplementation(function (this: Hub, told, text) {
         if (++count % 7 > 0) broadcast.call(this, told, text);
+      });
+    },
+  ],
+  [
+    "P-21",
+    "what a run has said is put away as if the run were over",
+    () => {
+      const { foldFinished } = History.prototype;
+      vi.spyOn(History.prototype, "foldFinished").mockImplementation(function (this: History, upTo) {
+        foldFinished.call(this, upTo, () => true);
       });
     },
   ],

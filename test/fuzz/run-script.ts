@@ -60,6 +60,8 @@ function speech(random: Random, run: RunStart, index: number): RunEvent[] {
         chunks: [
           { type: "text-start", id: `${index}` },
           { type: "text-delta", id: `${index}`, delta: `said ${index}` },
+          // A part that stays open keeps what follows from being folded before the run is over.
+          ...(index % 3 === 2 ? [] : [{ type: "text-end" as const, id: `${index}` }]),
         ],
       },
     },

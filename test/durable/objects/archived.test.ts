@@ -34,18 +34,28 @@ const part = (id: string): RunEvent =>
 const todo: RunEvent = { type: "todo.update", data: { items: [{ id: "1", text: "look", status: "pending" }] } };
 const finished: RunEvent = { type: "run.finished", data: { outcome: "succeeded" } };
 
-/** A run that says two megabytes. */
-async function talk(page: Page, data?: ScriptedLink) {
+async function begin(page: Page, data?: ScriptedLink) {
   await page.ask({ type: "prompt", prompt: { text: "work" } });
   const link = data ?? (await host.takeAssignment()).data;
   const { run } = await link.message<{ type: string; run: RunStart }>("run.start");
   const { runId } = run;
   await link.acknowledged(link.send({ type: "run.started", runId }));
   await link.acknowledged(link.send({ type: "run.events", runId, events: [todo] }));
-  for (let n = 0; n < 50; n += 10) {
+  return { link, runId };
+}
+
+/** Fifty kilobytes a part. */
+async function say(link: ScriptedLink, runId: string, parts: number) {
+  for (let n = 0; n < parts; n += 10) {
     const events = Array.from({ length: 10 }, (_, index) => part(`${n + index}`));
     await link.acknowledged(link.send({ type: "run.events", runId, events }));
   }
+}
+
+/** A run that says two megabytes. */
+async function talk(page: Page, data?: ScriptedLink) {
+  const { link, runId } = await begin(page, data);
+  await say(link, runId, 50);
   await link.acknowledged(link.send({ type: "run.events", runId, events: [finished] }));
   await page.until("the end", (view) => view.runs.find(({ id }) => id === runId)?.state === "finished");
   page.socket.send(JSON.stringify({ type: "ack", cursor: page.view.cursor }));
@@ -103,4 +113,30 @@ test("[S-31] [P-37] [P-23] what moved to the store is read with the same cursor,
   expect(JSON.stringify(fresh.transcript) === JSON.stringify(page.transcript)).toBe(true);
   expect((await plane.call(`/api/sessions/${sessionId}`, { method: "DELETE" })).ok).toBe(true);
   await expect.poll(() => segments(sessionId), { timeout: 30_000 }).toEqual([]);
+});
+
+test("[S-27] [S-31] [P-32] a run that goes on and on is folded and archived as it goes; readers come to the same from every cursor", async () => {
+  const sessionId = await newSession(plane);
+  const page = await Page.open(plane, sessionId);
+  const { link, runId } = await begin(page);
+  // Acknowledged as it comes: what is measured here is no slow reader.
+  const reads = setInterval(() => page.socket.send(JSON.stringify({ type: "ack", cursor: page.view.cursor })), 20);
+  await say(link, runId, 120);
+  await expect.poll(() => segments(sessionId).length, { timeout: 30_000 }).toBeGreaterThanOrEqual(1);
+  expect(page.view.runs[0]?.state).toBe("running");
+  await plane.evict("SessionObject", objectName(plane.organizationId, sessionId));
+  const inStore = Math.max(...segments(sessionId).map((name) => Number(/log\/\d+-(\d+)-/.exec(name)?.[1])));
+  const live = page.events;
+  for (const cursor of [1, 5, inStore - 1, inStore, inStore + 1, live.length - 1]) {
+    const behind = live.slice(0, cursor);
+    const late = await Page.open(plane, sessionId, cursor);
+    const transcript = late.events.reduce(applyToTranscript, behind.reduce(applyToTranscript, emptyTranscript));
+    expect(JSON.stringify(transcript.messages) === JSON.stringify(page.transcript.messages), `from ${cursor}`).toBe(
+      true,
+    );
+    late.close();
+  }
+  const told = (await (await plane.call(`/api/sessions/${sessionId}/transcript`)).json()) as typeof page.transcript;
+  expect(JSON.stringify(told.messages) === JSON.stringify(page.transcript.messages)).toBe(true);
+  clearInterval(reads);
 });

@@ -92,3 +92,16 @@ test("[S-31] [S-28] a log that an older version wrote, a row for each event, is 
   }
   expect(new EventLog(storage).taken(1)).toBe(65);
 });
+
+test("[S-28] a wake is given what changes a view and the last event, of however many words lie between", () => {
+  const log = new EventLog(new Disk(() => {}).storage({ alive: true }));
+  const event = (seq: number, type: string, data: object) =>
+    ({ v: 1, seq, at: seq, sessionId: "ses_1", runId: "run_1", traceId: "t", type, data }) as SessionEvent;
+  const word = { messageId: "m", chunks: [{ type: "text-delta", id: "1", delta: "word" }] };
+  log.append([event(1, "run.status", { state: "running" })]);
+  for (let seq = 2; seq <= 500; seq++) log.append([event(seq, "message.delta", word)], { epoch: 1, n: seq });
+  log.append([event(501, "todo.update", { items: [] })], { epoch: 1, n: 501 });
+  log.append([event(502, "message.delta", word)], { epoch: 1, n: 502 });
+  expect([...log.changesAfter(0)].map(({ seq }) => seq)).toEqual([1, 501, 502]);
+  expect([...log.changesAfter(1)].map(({ seq }) => seq)).toEqual([501, 502]);
+});
