@@ -22,6 +22,7 @@ export type ControlNeeds = {
   logger: Logger;
   sessions: Pick<Sessions, "offer" | "revoke" | "leases">;
   drain(reason: string): void;
+  drainOver(): void;
   config(update: Record<string, unknown>): void;
   /** Looks over what this host keeps of work that is over. */
   sweep(): Promise<ReconcilerReport[]>;
@@ -140,6 +141,9 @@ export class Control {
         break;
       case "drain":
         database.afterCommit(() => this.#needs.drain(message.reason));
+        break;
+      case "drain.over":
+        database.afterCommit(() => this.#needs.drainOver());
         break;
       case "token":
         database.afterCommit(() => {

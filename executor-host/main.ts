@@ -212,7 +212,11 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
     logger: logger.child({ component: "control" }),
     sessions,
     drain: (reason) => {
-      void sessions.drain(reason);
+      sessions.pause(reason);
+      void control.factsChanged();
+    },
+    drainOver: () => {
+      sessions.resume();
       void control.factsChanged();
     },
     config: applyConfig,

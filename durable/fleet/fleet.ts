@@ -157,7 +157,10 @@ export class Fleet {
 
   drain(hostId: string, draining: boolean): void {
     this.#needs.store.setDraining(hostId, draining);
-    if (draining) this.#needs.sendToHost(hostId, { type: "drain", reason: "an operator asked for it" });
+    this.#needs.sendToHost(
+      hostId,
+      draining ? { type: "drain", reason: "an operator asked for it" } : { type: "drain.over" },
+    );
     this.place();
   }
 

@@ -113,6 +113,7 @@ export const toHostControl = z.discriminatedUnion("type", [
   /** The lease is no longer this host's: stop the worker, keep unsaved work on disk, do not upload under this epoch. */
   z.object({ type: z.literal("lease.revoked"), sessionId: id, epoch, reason: note }),
   z.object({ type: z.literal("drain"), reason: note }),
+  z.object({ type: z.literal("drain.over") }),
   z.object({ type: z.literal("token"), token: z.string(), expiresAt: z.number() }),
   /** A change: what it does not name stays, `null` is the host's own to choose. */
   z.object({ type: z.literal("config_update"), config: z.record(z.string(), z.unknown()) }),

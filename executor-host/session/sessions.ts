@@ -29,7 +29,8 @@ export class Sessions {
   /** Engines that could not say what runs, with their words: asked again and again, logged once. */
   readonly #silent = new Map<WorkerEngine, string>();
   #vmModes: HostFacts["vmModes"] = [];
-  #draining: string | undefined;
+  /** Why, and whether the pool may take it back. */
+  #draining: { reason: string; forGood: boolean } | undefined;
   #closed = false;
   #changed: (() => void)[] = [];
 
@@ -118,16 +119,27 @@ export class Sessions {
     if (session) database.afterCommit(() => this.#revoke(session, reason));
   }
 
-  /** No new work; every session is saved and given back when its runs have ended. Resolves when none is left. */
+  /** No new work until [resume]; every session is saved and given back when its runs have ended. */
+  pause(reason: string): void {
+    this.#draining ??= { reason, forGood: false };
+    for (const session of this.#open.values()) session.requestStop(reason);
+  }
+
+  /** Takes work again, unless this host is leaving. What was asked to stop stops. */
+  resume(): void {
+    if (!this.#draining?.forGood) this.#draining = undefined;
+  }
+
+  /** The same as [pause], for good. Resolves when no session is left. */
   async drain(reason: string): Promise<void> {
-    this.#draining = reason;
+    this.#draining = { reason, forGood: true };
     for (const session of this.#open.values()) session.requestStop(reason);
     await this.#empty();
   }
 
   /** Like [drain], but runs are stopped. */
   async cancelAll(reason: string): Promise<void> {
-    this.#draining = reason;
+    this.#draining = { reason, forGood: true };
     for (const session of this.#open.values()) session.cancel(reason);
     await this.#empty();
   }
@@ -159,7 +171,7 @@ export class Sessions {
       .then(async () => {
         // Only now may the new lease start a worker: the older one's has the same name and the same folders.
         if (!this.#closed && this.#open.get(assignment.sessionId) === session) await session.start(found);
-        if (this.#draining !== undefined) session.requestStop(this.#draining);
+        if (this.#draining !== undefined) session.requestStop(this.#draining.reason);
       })
       .catch((error: unknown) => host.logger.error({ err: error }, "a session could not be opened"));
   }

@@ -138,6 +138,31 @@ describe("verbs", () => {
     expect(under.engine.journal.at(-2)).toBe(`remove ${SESSION} 1`);
   });
 
+  test("[F-13] a host that was drained takes work again when the pool says so", async () => {
+    under = await HostUnderTest.start();
+    const { control } = under.plane;
+    control.send({ type: "drain", reason: "maintenance" });
+    await control.messages.next((m) => m.type === "facts" && m.facts.slots === 0);
+    control.send({ type: "drain.over" });
+    await control.messages.next((m) => m.type === "facts" && m.facts.slots === 2);
+    expect(under.host.status().draining).toBe(false);
+    await under.lease();
+  });
+
+  test("[F-13] a host that is leaving for good does not stay because the pool says so", async () => {
+    under = await HostUnderTest.start();
+    const { control } = under.plane;
+    await under.lease();
+    const { runId, worker } = await under.run();
+    const left = under.host.drain("drained by the operator");
+    control.send({ type: "drain", reason: "maintenance" });
+    control.send({ type: "drain.over" });
+    control.send({ type: "assign", assignment: under.plane.assignment(other(4)) });
+    await control.messages.next((m) => m.type === "assign.reject" && m.reason === "this host is draining");
+    worker.runner.emit(runId, finished);
+    await left;
+  });
+
   test("cancelAll: runs are stopped, sessions saved and given back; resolves when the pool knows", async () => {
     under = await HostUnderTest.start();
     await under.lease();

@@ -115,13 +115,9 @@ export class Host {
     });
   }
 
-  /** The operator has what they wanted: the daemon is started again, and the pool may give it work. */
+  /** The operator has what they wanted: the pool may give it work, and tells it so. */
   goBackToWork(): void {
-    if (!this.draining && !this.world.fleet.drains(this.id)) return;
-    this.crash("daemon");
-    this.draining = false;
-    this.world.fleet.drain(this.id, false);
-    this.boot();
+    if (this.draining || this.world.fleet.drains(this.id)) this.world.fleet.drain(this.id, false);
   }
 
   tellFacts(): void {
@@ -221,6 +217,9 @@ export class Host {
     } else if (message.type === "drain") {
       this.draining = true;
       for (const lease of this.#open.values()) lease.leave();
+      this.tellFacts();
+    } else if (message.type === "drain.over") {
+      this.draining = false;
       this.tellFacts();
     } else if (message.type === "lease.revoked") {
       const lease = this.#disk.leases.get(message.sessionId);

@@ -205,6 +205,7 @@ test("[F-13] a draining host keeps what it has and gets nothing new until it is 
   const { run } = await data.message<{ type: string; run: RunStart }>("run.start");
   await data.acknowledged(data.send({ type: "run.started", runId: run.runId }));
   await plane.call(`/api/hosts/${only.id}/resume`, { method: "POST" });
+  await only.control.message("drain.over");
   expect((await offered(only)).sessionId).toBe(page.view.id);
 });
 
