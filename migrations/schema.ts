@@ -9,6 +9,7 @@
  * Tenancy is part of every key of the index tables: an upsert of one organisation can never reach a row of another.
  * Times are milliseconds since 1970, server time. Secrets are never stored, only their SHA-256 as 64 hex digits.
  */
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { RuntimeDefaults } from "../durable/protocol/apps.ts";
 import type { Usage } from "../durable/protocol/events.ts";
@@ -193,8 +194,10 @@ export const apps = sqliteTable(
     createdBy: text("created_by").notNull(),
     createdAt: createdAt(),
     updatedAt: integer("updated_at").notNull(),
+    /** Gone for whoever begins something; the sessions that were made with it keep its rules, so the row stays. */
+    deletedAt: integer("deleted_at"),
   },
-  (table) => [uniqueIndex("apps_by_name").on(table.organizationId, table.name)],
+  (table) => [uniqueIndex("apps_by_name").on(table.organizationId, table.name).where(sql`deleted_at is null`)],
 );
 
 /** Which app a session was made with; it decides over the session's network and credentials for as long as it lives. */

@@ -137,6 +137,7 @@ export const api = {
   },
   apps: (signal?: AbortSignal) => json<{ apps: AppRecord[] }>("GET", "/api/apps/store", undefined, signal),
   saveApp: (body: NewApp) => call("POST", "/api/apps/register", body),
+  deleteApp: (appId: string) => call("DELETE", `/api/apps/${id(appId)}`),
   credentials: (signal?: AbortSignal) =>
     json<{ credentials: CredentialRecord[] }>("GET", "/api/credentials", undefined, signal),
   createCredential: (body: NewCredential) => call("POST", "/api/credentials", body),

@@ -40,8 +40,8 @@ export const PROVIDER_CAPABILITIES: Readonly<Record<Provider, CapabilityRow>> = 
   scripted: { ...AGENT, resume: false },
 };
 
-/** Agents of `acp` that were tried. Codex acts without asking there, whatever the mode; OpenCode's questions wait for ever. */
-const ACP_AGENTS: Readonly<Record<string, CapabilityRow>> = {
+/** Agents of `acp` that the contract suite runs. Codex acts without asking there, whatever the mode; OpenCode's questions wait for ever. */
+export const ACP_AGENTS: Readonly<Record<string, CapabilityRow>> = {
   "claude-agent-acp": AGENT,
   opencode: { ...AGENT, questions: false },
   "codex-acp": { ...AGENT, humanLoop: false, questions: false },

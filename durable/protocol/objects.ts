@@ -2,7 +2,8 @@
  * What the worker asks of the objects, and the objects of each other, as plain data over RPC. Refusals are values.
  *
  * Upgrades and streams go through `fetch` with these paths on the object's stub:
- *   SessionObject   /viewer?cursor=N        WebSocket of a person's page; header x-gantry-actor: JSON of Actor
+ *   SessionObject   /viewer?cursor=N        WebSocket of a person's page; header x-gantry-actor: JSON of Actor,
+ *                                           x-gantry-may-reply: 1 when they may answer what a run asks
  *                   /host                   WebSocket of a host's data link (authenticates itself with its first frame)
  *                   /events?cursor=N&runId= SSE; with runId it ends after its run.finished; 204: there is no more
  *   FleetObject     /host?hostId=&ticket=   WebSocket of a host's control link

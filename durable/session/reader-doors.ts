@@ -1,10 +1,11 @@
 /** Where readers come in: pages by WebSocket, everyone else by SSE. The worker has said who they are. */
 import type { Actor } from "#protocol/events.ts";
 import { closeSocket } from "../shell/host-handshake.ts";
+import type { Viewer } from "./seen.ts";
 import { type Session, VIEWER_TAG } from "./session.ts";
 
 /** What a page's socket carries over hibernation. */
-export type ViewerSocket = { kind: "viewer"; actor: Actor; credential?: string };
+export type ViewerSocket = Viewer & { kind: "viewer"; credential?: string };
 
 export async function openViewer(
   session: Session,
@@ -18,7 +19,8 @@ export async function openViewer(
   // From here on nothing is awaited: what happens now is in the tail, what happens later is live.
   ctx.acceptWebSocket(server, [VIEWER_TAG]);
   const credential = credentialOf(request);
-  server.serializeAttachment({ kind: "viewer", actor, credential } satisfies ViewerSocket);
+  const mayReply = request.headers.get("x-gantry-may-reply") === "1";
+  server.serializeAttachment({ kind: "viewer", actor, mayReply, credential } satisfies ViewerSocket);
   session.hub.join(server, cursor, session.view, session.hostSockets("live").length > 0, archived);
 }
 

@@ -5,6 +5,8 @@
  *   requested ─shown to a person─► seen, expiresAt set ─nobody answers─► resolved as expired, the agent is told "denied"
  */
 import type { Actor, HumanLoopRequest, NewEvent } from "#protocol/events.ts";
+import { isPerson } from "#protocol/ids.ts";
+import { type Rejection, reject } from "#protocol/objects.ts";
 import type { RunView } from "#protocol/run-view.ts";
 import { runById, type SessionView } from "#protocol/session-view.ts";
 import { unpark } from "./parking.ts";
@@ -23,6 +25,19 @@ export function decideSeen(view: SessionView, cursor: number, by: Actor, now: nu
     if (answerWithinMs === undefined || expiresAt !== undefined || seq > cursor) return [];
     return [{ type: "human_loop.seen", runId, data: { requestId, by, expiresAt: now + answerWithinMs } }];
   });
+}
+
+/** Somebody who is shown the session; whether they may answer is what the worker says. */
+export type Viewer = { actor: Actor; mayReply: boolean };
+
+/** Programs that read along are no people, and who may not answer is not asked: what they have seen, nobody has. */
+export function isAsked({ actor, mayReply }: Viewer): boolean {
+  return mayReply && isPerson(actor.id);
+}
+
+/** Why this viewer may not send this; undefined when they may. */
+export function viewerRefusal({ type }: { type: string }, { mayReply }: Viewer): Rejection | undefined {
+  return type === "reply" && !mayReply ? reject("forbidden", "You may not answer what is asked here.") : undefined;
 }
 
 /** True when showing the session to a person would start a clock. */

@@ -150,7 +150,7 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     const attachment = ws.deserializeAttachment() as Attachment;
     await guardSocket(ws, "session", { sessionId: this.#session.view.id }, async () => {
       if (attachment.kind === "host") return await onHostFrame(ws, raw, attachment, this.#hostNeeds);
-      await this.#viewers.take(ws, raw, attachment.actor);
+      await this.#viewers.take(ws, raw, attachment);
     });
   }
 

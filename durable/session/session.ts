@@ -9,7 +9,7 @@
 
 import { ProtocolViolation } from "#protocol/close-codes.ts";
 import type { Actor, SessionEvent } from "#protocol/events.ts";
-import { isPerson, newId } from "#protocol/ids.ts";
+import { newId } from "#protocol/ids.ts";
 import type { CommandContext, Result } from "#protocol/objects.ts";
 import { applyEvent, emptyView, hasBegunRun, runById, type SessionView } from "#protocol/session-view.ts";
 import { Chores } from "../shell/chores.ts";
@@ -28,7 +28,7 @@ import { Hub } from "./hub.ts";
 import { writeIndex } from "./index-writer.ts";
 import { type Effect, type Indexed, react } from "./react.ts";
 import { fingerprint, Receipts } from "./receipts.ts";
-import { hasUnseen } from "./seen.ts";
+import { hasUnseen, isAsked, type Viewer } from "./seen.ts";
 
 export const VIEWER_TAG = "viewer";
 export const HOST_TAG = "host";
@@ -188,23 +188,22 @@ export class Session {
   }
 
   /** A page has everything up to `cursor`. */
-  acknowledged(ws: WebSocket, actor: Actor, cursor: number): void {
+  acknowledged(ws: WebSocket, viewer: Viewer, cursor: number): void {
     if (cursor > this.#view.cursor)
       throw new ProtocolViolation("protocol_violation", "acknowledges what was never sent");
     this.hub.acknowledged(ws, cursor);
-    this.#saw(actor, cursor);
+    this.#saw(viewer, cursor);
   }
 
-  /** The view, all of which `shownTo` is shown now. */
+  /** The view, all of which `shownTo`, who may answer what is asked, is shown now. */
   viewFor(shownTo?: Actor): SessionView {
-    if (shownTo) this.#saw(shownTo, this.#view.cursor);
+    if (shownTo) this.#saw({ actor: shownTo, mayReply: true }, this.#view.cursor);
     return this.#view;
   }
 
-  /** Programs that read along are no people: what they have seen, nobody has. */
-  #saw(by: Actor, cursor: number): void {
-    if (!isPerson(by.id) || !hasUnseen(this.#view)) return;
-    this.handle({ type: "saw", cursor }, { by, now: Date.now(), traceId: newId("trc") });
+  #saw(viewer: Viewer, cursor: number): void {
+    if (!isAsked(viewer) || !hasUnseen(this.#view)) return;
+    this.handle({ type: "saw", cursor }, { by: viewer.actor, now: Date.now(), traceId: newId("trc") });
   }
 
   expectAuth(at: number): void {

@@ -21,13 +21,15 @@ it.each(["desktop", "phone"] as const)(
     const matrix = page.getByTestId("provider-matrix");
     const rows = matrix.locator(screen === "phone" ? "ul > li:has(ul)" : "tbody tr");
     await rows.first().waitFor();
-    expect(await rows.count()).toBe(6);
+    // Six providers, and the three agents that one of them is known to drive.
+    expect(await rows.count()).toBe(9);
     const scripted = rows.filter({ hasText: "Scripted" });
     await scripted.getByText("Ready on one host").waitFor();
     await scripted.getByRole("img", { name: "Begins anew with every prompt" }).waitFor();
-    const codex = rows.filter({ hasText: "Codex" });
+    const codex = rows.filter({ hasText: "Codex" }).first();
     await codex.getByText("gantry host toolkit install codex").waitFor();
     await codex.getByRole("img", { name: "Goes on with the earlier conversation" }).waitFor();
+    await rows.filter({ hasText: "codex-acp" }).getByRole("img", { name: "May act without asking" }).waitFor();
     expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
     const folder = process.env.SCREENSHOTS;
     if (folder) await matrix.screenshot({ path: join(folder, `agents-${screen}.png`) });

@@ -66,7 +66,7 @@ it.each(["desktop", "phone"] as const)("[R-2.6] add, rotate and revoke on a %s",
 });
 
 it.each(["desktop", "phone"] as const)(
-  "[R-8.2] an app is added, changed and begins a session on a %s",
+  "[R-8.2] an app is added, changed, begins a session, and is deleted on a %s",
   async (screen) => {
     const page = await open(screen);
     const name = `Careful on a ${screen}`;
@@ -79,6 +79,11 @@ it.each(["desktop", "phone"] as const)(
     await page.keyboard.type(name);
     await dialog.getByLabel("Agent").selectOption("Scripted");
     await dialog.getByLabel("Model").fill("m-app");
+    await dialog.getByLabel("Before it acts").selectOption("It asks people");
+    await dialog.getByLabel("More options, as JSON").fill("{ half");
+    await dialog.getByText("not the fields of an object").waitFor();
+    expect(await dialog.getByRole("button", { name: "Add" }).isDisabled()).toBe(true);
+    await dialog.getByLabel("More options, as JSON").fill('{ "effort": "high" }');
     await dialog.getByLabel("Network").selectOption("Listed hosts");
     await dialog.getByLabel("Hosts, one a line").fill("https://github.com/");
     await dialog.getByLabel("Time to answer, minutes").fill("60");
@@ -97,6 +102,7 @@ it.each(["desktop", "phone"] as const)(
         runtimeDefaults: {
           provider: "scripted",
           model: "m-app",
+          providerOptions: { permissionMode: "ask", effort: "high" },
           humanLoopTimeoutMs: 3_600_000,
           networkPolicy: "allowlist",
           allowlist: ["github.com", "*.packages.example"],
@@ -105,6 +111,7 @@ it.each(["desktop", "phone"] as const)(
     });
     const row = page.getByTestId("app-row").filter({ hasText: name });
     await row.getByText("Scripted, m-app · network: Listed hosts").waitFor();
+    await row.getByText("permissionMode: ask").waitFor();
 
     await row.getByRole("button", { name: "Change" }).click();
     await dialog.getByLabel("Network").selectOption("Nothing");
@@ -118,6 +125,13 @@ it.each(["desktop", "phone"] as const)(
     const sessionId = new URL(page.url()).pathname.split("/")[2];
     const { view } = await (await page.request.get(`/api/sessions/${sessionId}`)).json();
     expect(view).toMatchObject({ provider: "scripted", appId: (await added.json()).app.id });
+
+    await page.goto("/apps");
+    await row.getByRole("button", { name: "Delete" }).click();
+    await dialog.getByText("The sessions that were made with it go on").waitFor();
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await expect.poll(() => row.count()).toBe(0);
+    expect((await page.request.get(`/api/sessions/${sessionId}`)).status()).toBe(200);
     await page.context().close();
   },
 );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { appRecord, registerAppBody } from "#protocol/apps.ts";
-import { appOf, draftOf } from "../../web/apps/app-draft.ts";
+import { appOf, draftOf, optionsOf } from "../../web/apps/app-draft.ts";
 
 const app = appRecord.parse({
   id: "app_00000000000000000000",
@@ -11,7 +11,7 @@ const app = appRecord.parse({
   runtimeDefaults: {
     provider: "claude-code",
     model: "opus",
-    providerOptions: { effort: "high" },
+    providerOptions: { permissionMode: "ask", effort: "high" },
     credentialId: "crd_00000000000000000000",
     timeouts: { "claude-code": 5_000, "*": 90_000 },
     humanLoopTimeoutMs: 3_600_000,
@@ -47,4 +47,14 @@ test("a limit that is taken away is gone, and no other goes with it", () => {
   const changed = appOf({ ...draftOf(app), runMinutes: "", answerMinutes: "" }, app);
   expect(changed.runtimeDefaults).toMatchObject({ timeouts: { "claude-code": 5_000 } });
   expect(changed.runtimeDefaults).not.toHaveProperty("humanLoopTimeoutMs");
+});
+
+test("the agent's options are shown whole, and only an object in JSON is understood", () => {
+  expect(draftOf(app)).toMatchObject({ permissionMode: "ask", options: '{\n  "effort": "high"\n}' });
+  const options = (text: string, permissionMode = "") => optionsOf({ permissionMode, options: text });
+  expect(options('{ "maxTurns": 5 }', "bypass")).toEqual({ maxTurns: 5, permissionMode: "bypass" });
+  expect(options("  ")).toEqual({});
+  expect([options("{"), options("[]"), options("5"), options("null")]).toEqual(Array(4).fill(undefined));
+  const changed = appOf({ ...draftOf(app), permissionMode: "", options: "" }, app);
+  expect(changed.runtimeDefaults).not.toHaveProperty("providerOptions");
 });

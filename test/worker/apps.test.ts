@@ -53,6 +53,32 @@ describe("[R-8.2] apps", () => {
     expect(await enqueue({ executionProfile: "hidden" }, other)).toMatchObject({ status: 422 });
   });
 
+  test("a deleted one begins nothing any more and frees its name; its sessions keep its rules", async () => {
+    const rules = { networkPolicy: "none", provider: "scripted", model: "kept" };
+    const { app } = (await register({ name: "leaving", runtimeDefaults: rules })).body;
+    const { body } = await enqueue({ executionProfile: "leaving" });
+    const member = await addCaller(worker, me.organizationId, "member");
+    expect((await member.call("DELETE", `/api/apps/${app.id}`)).status).toBe(403);
+    expect((await (await otherCaller(worker)).call("DELETE", `/api/apps/${app.id}`)).status).toBe(404);
+    expect(await me.call("DELETE", `/api/apps/${app.id}`)).toMatchObject({ status: 200, body: { ok: true } });
+    expect((await me.call("DELETE", `/api/apps/${app.id}`)).status).toBe(404);
+    expect((await store()).map(({ name }) => name)).not.toContain("leaving");
+    for (const named of ["leaving", app.id])
+      expect(await enqueue({ executionProfile: named })).toMatchObject({
+        status: 422,
+        body: { reason: "app_unknown" },
+      });
+    const credential = { kind: "anthropic", name: "late", value: "sk-ant-late", appId: app.id };
+    expect(await me.call("POST", "/api/credentials", credential)).toMatchObject({ body: { reason: "app_unknown" } });
+    // The session, its next run and its forks stay under it.
+    expect(await bound(body.sessionId)).toBe(app.id);
+    const next = await enqueue({ sessionId: body.sessionId });
+    expect(await runOf(next.body.runId)).toMatchObject({ provider: "scripted", model: "kept" });
+    const successor = (await register({ name: "leaving" })).body.app;
+    expect(successor.id).not.toBe(app.id);
+    expect(successor.runtimeDefaults.networkPolicy).toBe("providers");
+  });
+
   test.each([
     ["a mode that is none", { networkPolicy: "everything" }],
     ["a host that is none", { networkPolicy: "allowlist", allowlist: ["https://x.example/path"] }],

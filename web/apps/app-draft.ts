@@ -10,6 +10,10 @@ export type AppDraft = {
   vmMode: VmMode | "";
   provider: Provider | "";
   model: string;
+  /** Empty: as the agent has it, which is "bypass" in a sealed container. */
+  permissionMode: string;
+  /** The agent's other options, as the JSON of an object; empty for none. */
+  options: string;
   credentialId: string;
   networkPolicy: NetworkMode;
   /** One host a line. */
@@ -37,6 +41,7 @@ export function draftOf(app: AppRecord | undefined): AppDraft {
     vmMode: app?.vmMode ?? "",
     provider: defaults?.provider ?? "",
     model: defaults?.model ?? "",
+    ...optionsDraft(defaults?.providerOptions),
     credentialId: defaults?.credentialId ?? "",
     networkPolicy: defaults?.networkPolicy ?? "providers",
     allowlist: (defaults?.allowlist ?? []).join("\n"),
@@ -45,9 +50,36 @@ export function draftOf(app: AppRecord | undefined): AppDraft {
   };
 }
 
-/** @param before the app as it was: what the form does not show stays as it is */
+function optionsDraft(options: Readonly<Record<string, unknown>> = {}): Pick<AppDraft, "permissionMode" | "options"> {
+  const { permissionMode, ...others } = options;
+  if (typeof permissionMode !== "string") return { permissionMode: "", options: jsonOf(options) };
+  return { permissionMode, options: jsonOf(others) };
+}
+
+const jsonOf = (options: object): string => (Object.keys(options).length === 0 ? "" : JSON.stringify(options, null, 2));
+
+/** What the options' text means; undefined when it is no object in JSON. */
+export function optionsOf({
+  permissionMode,
+  options,
+}: Pick<AppDraft, "permissionMode" | "options">): Record<string, unknown> | undefined {
+  const mode = permissionMode === "" ? {} : { permissionMode };
+  if (options.trim() === "") return mode;
+  try {
+    const parsed: unknown = JSON.parse(options);
+    return typeof parsed === "object" && parsed !== null && !Array.isArray(parsed) ? { ...parsed, ...mode } : undefined;
+  } catch {
+    return undefined; // it is being typed
+  }
+}
+
+/**
+ * @param draft one whose options are understood
+ * @param before the app as it was: what the form does not show stays as it is
+ */
 export function appOf(draft: AppDraft, before: AppRecord | undefined): NewApp {
-  const { providerOptions, timeouts = {} } = before?.runtimeDefaults ?? {};
+  const { timeouts = {} } = before?.runtimeDefaults ?? {};
+  const providerOptions = optionsOf(draft) ?? {};
   const { [ANY]: _shown, ...others } = timeouts;
   const runMs = milliseconds(draft.runMinutes);
   const limits = { ...others, ...(runMs === undefined ? {} : { [ANY]: runMs }) };
@@ -60,7 +92,7 @@ export function appOf(draft: AppDraft, before: AppRecord | undefined): NewApp {
     runtimeDefaults: {
       ...(draft.provider === "" ? {} : { provider: draft.provider }),
       ...(draft.model.trim() === "" ? {} : { model: draft.model.trim() }),
-      ...(providerOptions === undefined ? {} : { providerOptions }),
+      ...(Object.keys(providerOptions).length === 0 ? {} : { providerOptions }),
       ...(draft.credentialId === "" ? {} : { credentialId: draft.credentialId }),
       ...(Object.keys(limits).length === 0 ? {} : { timeouts: limits }),
       ...(answerMs === undefined ? {} : { humanLoopTimeoutMs: answerMs }),

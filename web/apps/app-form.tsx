@@ -7,9 +7,9 @@ import { Dialog } from "../ui/dialog.tsx";
 import { Field, Select, TextArea } from "../ui/field.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { PROVIDER_NAME } from "../ui/provider-icon.tsx";
-import { type AppDraft, appOf, draftOf } from "./app-draft.ts";
+import { type AppDraft, appOf, draftOf, optionsOf } from "./app-draft.ts";
 import { type AppRecord, useSaveApp } from "./app-queries.ts";
-import { NETWORK_TEXT } from "./app-texts.ts";
+import { NETWORK_TEXT, PERMISSION_TEXT } from "./app-texts.ts";
 
 /** @param app the one that is changed; without it a new one is made */
 export function AppForm({ app, onClose }: { app?: AppRecord; onClose: () => void }) {
@@ -17,6 +17,7 @@ export function AppForm({ app, onClose }: { app?: AppRecord; onClose: () => void
   const save = useSaveApp(onClose);
   const { data: credentials = [] } = useCredentials();
   const set = (change: Partial<AppDraft>): void => setDraft((before) => ({ ...before, ...change }));
+  const isUnderstood = optionsOf(draft) !== undefined;
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     save.mutate(appOf(draft, app));
@@ -59,6 +60,27 @@ export function AppForm({ app, onClose }: { app?: AppRecord; onClose: () => void
           placeholder="The agent's default"
           spellCheck={false}
         />
+        <Select
+          label="Before it acts"
+          value={draft.permissionMode}
+          options={[
+            ...Object.entries(PERMISSION_TEXT).map(([value, text]) => ({ value, text })),
+            ...(draft.permissionMode in PERMISSION_TEXT
+              ? []
+              : [{ value: draft.permissionMode, text: draft.permissionMode }]),
+          ]}
+          onValue={(permissionMode) => set({ permissionMode })}
+        />
+        <TextArea
+          label="More options, as JSON"
+          value={draft.options}
+          onValue={(options) => set({ options })}
+          placeholder={'{ "effort": "high" }'}
+          spellCheck={false}
+          aria-invalid={!isUnderstood}
+          className="font-mono"
+        />
+        {!isUnderstood && <p className="text-bad text-xs">These are not the fields of an object in JSON.</p>}
         <Select
           label="Credential"
           value={draft.credentialId}
@@ -121,7 +143,7 @@ export function AppForm({ app, onClose }: { app?: AppRecord; onClose: () => void
         {save.error && <Notice tone="bad" title={save.error.message} />}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={save.isPending || draft.name.trim() === ""}>
+          <Button type="submit" look="primary" disabled={save.isPending || !isUnderstood || draft.name.trim() === ""}>
             {app ? "Save" : "Add"}
           </Button>
         </div>

@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type AppRecord, api, type NewApp } from "../api.ts";
+import { toastError } from "../ui/toast.tsx";
 
 export type { AppRecord, NewApp };
 
@@ -11,6 +12,17 @@ export function useApps() {
     queryFn: async ({ signal }) => (await api.apps(signal)).apps,
     refetchInterval: 30_000,
     retry: 1,
+  });
+}
+
+/** Deletes an app. One that somebody else deleted first leaves the list all the same. */
+export function useDeleteApp(onDone: () => void) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => api.deleteApp(id),
+    onError: toastError,
+    onSettled: () => client.invalidateQueries({ queryKey: KEY }),
+    onSuccess: onDone,
   });
 }
 

@@ -4,13 +4,14 @@ import { useState } from "react";
 import { useCreateSession } from "../sessions/session-queries.ts";
 import { useMay } from "../sign-in/use-me.ts";
 import { Button } from "../ui/button.tsx";
+import { ConfirmDialog } from "../ui/dialog.tsx";
 import { EmptyState } from "../ui/empty-state.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { PageHeader } from "../ui/page-header.tsx";
 import { PROVIDER_NAME } from "../ui/provider-icon.tsx";
 import { RelativeTime } from "../ui/relative-time.tsx";
 import { AppForm } from "./app-form.tsx";
-import { type AppRecord, useApps } from "./app-queries.ts";
+import { type AppRecord, useApps, useDeleteApp } from "./app-queries.ts";
 import { NETWORK_TEXT } from "./app-texts.ts";
 
 export function AppsPage() {
@@ -60,7 +61,9 @@ export function AppsPage() {
 }
 
 function AppRow({ app, mayChange }: { app: AppRecord; mayChange: boolean }) {
-  const [changing, setChanging] = useState(false);
+  const [open, setOpen] = useState<"form" | "delete">();
+  const close = (): void => setOpen(undefined);
+  const remove = useDeleteApp(close);
   const create = useCreateSession();
   const navigate = useNavigate();
   const start = (): void => {
@@ -69,7 +72,7 @@ function AppRow({ app, mayChange }: { app: AppRecord; mayChange: boolean }) {
     create.mutate({ title: app.name, appId: app.id }, { onSuccess: opened });
   };
   const { name, description, visibility, updatedAt } = app;
-  const { provider, model, networkPolicy } = app.runtimeDefaults;
+  const { provider, model, networkPolicy, providerOptions = {} } = app.runtimeDefaults;
   const agent = provider ? PROVIDER_NAME[provider] : "The organisation's agent";
   return (
     <li
@@ -82,6 +85,15 @@ function AppRow({ app, mayChange }: { app: AppRecord; mayChange: boolean }) {
         <p className="break-words text-ink-soft text-sm">
           {[model ? `${agent}, ${model}` : agent, `network: ${NETWORK_TEXT[networkPolicy].name}`].join(" · ")}
         </p>
+        {Object.keys(providerOptions).length > 0 && (
+          <p className="break-words text-ink-soft text-xs">
+            {Object.entries(providerOptions).map(([option, value]) => (
+              <code key={option} className="me-2">
+                {option}: {typeof value === "string" ? value : JSON.stringify(value)}
+              </code>
+            ))}
+          </p>
+        )}
         <p className="text-ink-soft text-xs">
           Changed <RelativeTime at={updatedAt} />
           {visibility === "private" && " · private"}
@@ -94,12 +106,28 @@ function AppRow({ app, mayChange }: { app: AppRecord; mayChange: boolean }) {
           </Button>
         )}
         {mayChange && (
-          <Button size="small" onClick={() => setChanging(true)}>
-            Change
-          </Button>
+          <>
+            <Button size="small" onClick={() => setOpen("form")}>
+              Change
+            </Button>
+            <Button size="small" look="danger" onClick={() => setOpen("delete")}>
+              Delete
+            </Button>
+          </>
         )}
       </div>
-      {changing && <AppForm app={app} onClose={() => setChanging(false)} />}
+      {open === "form" && <AppForm app={app} onClose={close} />}
+      {open === "delete" && (
+        <ConfirmDialog
+          title={`Delete ${name}?`}
+          action="Delete"
+          onConfirm={() => remove.mutate(app.id)}
+          onClose={close}
+        >
+          Nothing new begins with it. The sessions that were made with it go on, and keep its network, credentials and
+          defaults.
+        </ConfirmDialog>
+      )}
     </li>
   );
 }

@@ -1,5 +1,5 @@
 /** Apps in D1: which there are, who may use them, and which one a session was made with. */
-import { and, eq, or } from "drizzle-orm";
+import { and, eq, isNull, or, type SQL } from "drizzle-orm";
 import { apps, sessionApps } from "../../migrations/schema.ts";
 import { may } from "../auth/principal.ts";
 import type { AppContext } from "../context.ts";
@@ -7,6 +7,11 @@ import { database } from "../db/database.ts";
 import { refuse } from "../errors.ts";
 
 export type AppRow = typeof apps.$inferSelect;
+
+/** The organisation's apps that something can still be begun with. */
+export function inUse(c: AppContext): SQL | undefined {
+  return and(eq(apps.organizationId, c.var.principal.organizationId), isNull(apps.deletedAt));
+}
 
 /** Whether the app exists for this principal at all (R-8.2). */
 export function sees(c: AppContext, { visibility, createdBy }: AppRow): boolean {
@@ -18,12 +23,12 @@ export async function usableApp(c: AppContext, name: string): Promise<AppRow> {
   const [row] = await database(c.env)
     .select()
     .from(apps)
-    .where(and(eq(apps.organizationId, c.var.principal.organizationId), or(eq(apps.id, name), eq(apps.name, name))));
+    .where(and(inUse(c), or(eq(apps.id, name), eq(apps.name, name))));
   if (!row || !sees(c, row)) return refuse("app_unknown", `There is no app "${name}" that you may use.`, { app: name });
   return row;
 }
 
-/** The app that a session was made with. */
+/** The app that a session was made with, also when it was deleted since: its rules stay the session's. */
 export async function appOfSession(c: AppContext, sessionId: string): Promise<AppRow | undefined> {
   const { organizationId } = c.var.principal;
   const [row] = await database(c.env)

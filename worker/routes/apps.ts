@@ -1,11 +1,11 @@
-/** Apps: what a caller may use, and registering one. */
-import { and, asc, eq, isNull } from "drizzle-orm";
+/** Apps: what a caller may use, registering one, and deleting it. */
+import { and, asc, eq, isNull, sql } from "drizzle-orm";
 import { Hono } from "hono";
 import { z } from "zod";
 import { appRecord, registerAppBody, runtimeDefaultsSchema } from "#protocol/apps.ts";
-import { newId } from "#protocol/ids.ts";
+import { appIdSchema, newId } from "#protocol/ids.ts";
 import { apps, credentials } from "../../migrations/schema.ts";
-import { type AppRow, sees } from "../apps/find.ts";
+import { type AppRow, inUse, sees } from "../apps/find.ts";
 import { allow } from "../auth/allow.ts";
 import { may } from "../auth/principal.ts";
 import type { AppContext, AppEnv } from "../context.ts";
@@ -14,7 +14,7 @@ import { database } from "../db/database.ts";
 import { withoutNulls } from "../db/runs.ts";
 import { describe } from "../describe.ts";
 import { refuse } from "../errors.ts";
-import { jsonBody } from "../validate.ts";
+import { jsonBody, params } from "../validate.ts";
 
 export const appRoutes = new Hono<AppEnv>()
   .get(
@@ -26,11 +26,7 @@ export const appRoutes = new Hono<AppEnv>()
     }),
     allow("apps.read"),
     async (c) => {
-      const rows = await database(c.env)
-        .select()
-        .from(apps)
-        .where(eq(apps.organizationId, c.var.principal.organizationId))
-        .orderBy(asc(apps.name));
+      const rows = await database(c.env).select().from(apps).where(inUse(c)).orderBy(asc(apps.name));
       return c.json({ apps: rows.filter((row) => sees(c, row)).map((row) => recordOf(c, row)) });
     },
   )
@@ -53,11 +49,37 @@ export const appRoutes = new Hono<AppEnv>()
       const [row] = await database(c.env)
         .insert(apps)
         .values({ ...body, id: newId("app"), organizationId, createdBy, createdAt: now, updatedAt: now })
-        .onConflictDoUpdate({ target: [apps.organizationId, apps.name], set: { ...body, updatedAt: now } })
+        .onConflictDoUpdate({
+          target: [apps.organizationId, apps.name],
+          targetWhere: sql`deleted_at is null`,
+          set: { ...body, updatedAt: now },
+        })
         .returning();
       if (!row) throw new Error("an upsert answers its row");
       await recordAudit(c, { action: "apps.register", target: row.id, allowed: true });
       return c.json({ app: recordOf(c, row) });
+    },
+  )
+  .delete(
+    "/:id",
+    describe({
+      summary: "Delete an app: nothing new begins with it; the sessions that were made with it keep its rules",
+      tag: "organization",
+      answers: { 200: { description: "it is gone, and its name is free", schema: z.object({ ok: z.literal(true) }) } },
+      refusals: [404],
+    }),
+    allow("apps.admin"),
+    params(z.object({ id: appIdSchema })),
+    async (c) => {
+      const { id } = c.req.valid("param");
+      const gone = await database(c.env)
+        .update(apps)
+        .set({ deletedAt: Date.now() })
+        .where(and(inUse(c), eq(apps.id, id)))
+        .returning({ id: apps.id });
+      if (gone.length === 0) refuse("not_found", "there is no such app");
+      await recordAudit(c, { action: "apps.delete", target: id, allowed: true });
+      return c.json({ ok: true as const });
     },
   );
 

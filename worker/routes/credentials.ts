@@ -10,6 +10,7 @@ import {
 } from "#protocol/credentials.ts";
 import { credentialIdSchema, derivedId, newId } from "#protocol/ids.ts";
 import { apps, credentials } from "../../migrations/schema.ts";
+import { inUse } from "../apps/find.ts";
 import { allow } from "../auth/allow.ts";
 import { type AppContext, type AppEnv, idempotencyKey } from "../context.ts";
 import { sealAtRest } from "../credentials/at-rest.ts";
@@ -142,7 +143,7 @@ async function requireApp(c: AppContext, appId: string): Promise<void> {
   const [app] = await database(c.env)
     .select({ id: apps.id })
     .from(apps)
-    .where(and(eq(apps.organizationId, c.var.principal.organizationId), eq(apps.id, appId)));
+    .where(and(inUse(c), eq(apps.id, appId)));
   if (!app) refuse("app_unknown", "there is no such app", { appId });
 }
 

@@ -6,6 +6,7 @@ import { pendingRequest, replyBody, type WaitingRequest } from "#protocol/http.t
 import { sessionIdSchema, sessionOf } from "#protocol/ids.ts";
 import type { PendingRequest } from "#protocol/session-view.ts";
 import { allow } from "../auth/allow.ts";
+import { may, type Principal } from "../auth/principal.ts";
 import { type AppContext, type AppEnv, actor, commandContext } from "../context.ts";
 import { pendingRequests } from "../db/runs.ts";
 import { describe } from "../describe.ts";
@@ -33,7 +34,7 @@ export const humanLoopRoutes = new Hono<AppEnv>()
     async (c) => {
       const { sessionId } = c.req.valid("query");
       const { organizationId } = c.var.principal;
-      const shownTo = c.var.principal.kind === "person" ? actor(c) : undefined;
+      const shownTo = mayAnswer(c.var.principal) ? actor(c) : undefined;
       if (sessionId === undefined) {
         const requests = await pendingRequests(c.env, organizationId);
         if (shownTo) await startClocks(c, requests, shownTo);
@@ -62,6 +63,11 @@ export const humanLoopRoutes = new Hono<AppEnv>()
       return c.json({ ok: true as const });
     },
   );
+
+/** Somebody who is shown a request and can do nothing about it is no reason to let it expire. */
+function mayAnswer(principal: Principal): boolean {
+  return principal.kind === "person" && may(principal, "human_loop.reply");
+}
 
 /** A person sees these now: what expires begins to. The list is not held up by a session that cannot be asked. */
 async function startClocks(c: AppContext, requests: readonly WaitingRequest[], shownTo: Actor): Promise<void> {

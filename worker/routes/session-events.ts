@@ -54,6 +54,14 @@ export function eventStream(
   return new Response(body, { headers: { ...SSE_HEADERS, ...headers } });
 }
 
+type Forwarded = {
+  search: Record<string, string | undefined>;
+  actor?: Actor;
+  /** Whether they may answer what a run asks. */
+  mayReply?: boolean;
+  credential?: string;
+};
+
 /**
  * Hands an upgrade to an object. The caller's credentials stay here, and so do headers that pretend to be ours.
  * @throws Refused `upgrade_required`
@@ -62,25 +70,26 @@ export async function forwardUpgrade(
   c: AppContext,
   object: { fetch(request: Request): Promise<Response> },
   path: string,
-  { search, actor, credential }: { search: Record<string, string | undefined>; actor?: Actor; credential?: string },
+  { search, actor, mayReply, credential }: Forwarded,
 ): Promise<Response> {
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
     refuse("upgrade_required", "this address speaks WebSocket only");
   }
   const url = new URL(path, OBJECT_ORIGIN);
   for (const [name, value] of Object.entries(search)) if (value !== undefined) url.searchParams.set(name, value);
-  const response = await object.fetch(new Request(url, { headers: objectHeaders(c, actor, credential) }));
+  const response = await object.fetch(new Request(url, { headers: objectHeaders(c, { actor, mayReply, credential }) }));
   // What an object answers is immutable, and ours get headers on their way out.
   return new Response(response.body, response);
 }
 
-function objectHeaders(c: AppContext, actor: Actor | undefined, credential: string | undefined): Headers {
+function objectHeaders(c: AppContext, { actor, mayReply, credential }: Omit<Forwarded, "search">): Headers {
   const headers = new Headers();
   for (const [name, value] of c.req.raw.headers) {
     if (!name.startsWith("x-gantry-") && name !== "cookie" && name !== "authorization") headers.append(name, value);
   }
   headers.set("x-gantry-trace-id", c.var.traceId);
   if (actor) headers.set("x-gantry-actor", asciiJson(actor));
+  if (mayReply) headers.set("x-gantry-may-reply", "1");
   if (credential) headers.set("x-gantry-credential", credential);
   return headers;
 }

@@ -8,6 +8,7 @@ import type { SessionView } from "#protocol/session-view.ts";
 import { summarize } from "#protocol/summary.ts";
 import { allow } from "../auth/allow.ts";
 import { recordSocket } from "../auth/opened-sockets.ts";
+import { may } from "../auth/principal.ts";
 import { type AppContext, type AppEnv, actor, commandContext } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
 import { listSessions } from "../db/sessions.ts";
@@ -177,6 +178,7 @@ export const sessionRoutes = new Hono<AppEnv>()
         credential,
         search: { cursor: cursor === undefined ? undefined : String(cursor) },
         actor: actor(c) satisfies Actor,
+        mayReply: may(c.var.principal, "human_loop.reply"),
       });
     },
   );

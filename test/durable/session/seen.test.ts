@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { deadlineName } from "../../../durable/session/commands.ts";
 import { deadlinesOf } from "../../../durable/session/decide-reconcile.ts";
-import { EXPIRED, hasUnseen } from "../../../durable/session/seen.ts";
+import { EXPIRED, hasUnseen, isAsked, viewerRefusal } from "../../../durable/session/seen.ts";
 import { ADA, permission, SESSION_ID, SessionScript } from "../../support/session-script.ts";
 
 const FIRST = `req_${SESSION_ID.slice(4)}-0000000001`;
@@ -56,6 +56,15 @@ describe("[S-50] a request expires", () => {
     script.now += 1_000;
     expect(saw(script, seq)).toEqual([]);
     expect(hasUnseen(script.view)).toBe(false);
+  });
+
+  test("not because somebody saw it who may not answer, and whose answer is refused", () => {
+    const watcher = { actor: ADA, mayReply: false };
+    const program = { actor: { id: "svc_00000000000000000001", name: "A program" }, mayReply: true };
+    expect([isAsked({ ...watcher, mayReply: true }), isAsked(watcher), isAsked(program)]).toEqual([true, false, false]);
+    expect(viewerRefusal({ type: "reply" }, watcher)).toMatchObject({ ok: false, reason: "forbidden" });
+    expect(viewerRefusal({ type: "reply" }, program)).toBe(undefined);
+    expect(viewerRefusal({ type: "stop" }, watcher)).toBe(undefined);
   });
 
   test("as a refusal that the agent is told, and that people see", () => {

@@ -22,7 +22,7 @@ export function claudeEnvironment(
     CLAUDE_CODE_ENABLE_TODO_TOOLS: "1",
     CLAUDE_CODE_ENABLE_TASKS: "0",
     ENABLE_TOOL_SEARCH: "false",
-    // A run is one turn, and the CLI ends with it: a sub-agent in the background would be cut off, its work unheard.
+    // A run is one turn, and the CLI ends with it: what is in the background would be cut off, unheard (decision 16).
     CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: "1",
     // The container is the sandbox; without this, root (process mode) may not run with permissions bypassed.
     IS_SANDBOX: "1",
