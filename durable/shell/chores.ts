@@ -103,6 +103,7 @@ export class Chores {
     // Not armed before: an alarm whose handler did not come to its end rings again by itself.
     await this.#deliver(this.outbox.due(now));
     await this.settle();
+    this.outbox.sweep();
   }
 
   async #deliver(keys: readonly string[]): Promise<void> {

@@ -1,6 +1,9 @@
 /**
  * What an object owes to others (another object, D1): kept in a table until it was delivered, at least once. A later
  * entry under the same key replaces an earlier one that has not gone out yet. Who delivers when, is deliveries.ts.
+ *
+ * That an entry has arrived is no reason to write: its row leaves with the next one that is put, in the same transaction, or
+ * with the alarm that was set for it. An instance that goes before that leaves the row, and it is delivered once more.
  */
 import { upgrade } from "./schema.ts";
 
@@ -14,6 +17,8 @@ export class Outbox {
   #changes = 0;
   /** What was put since somebody last asked; nothing that an earlier instance left. */
   #fresh = new Set<string>();
+  /** Keys whose entries have arrived; their rows are still there. */
+  readonly #arrived = new Set<string>();
 
   constructor(storage: DurableObjectStorage) {
     this.#sql = storage.sql;
@@ -29,6 +34,7 @@ export class Outbox {
 
   /** @param at when it is due, in milliseconds since 1970. An entry that is there already keeps its time if that is sooner */
   put(key: string, body: unknown, at: number): void {
+    this.sweep();
     this.#changes++;
     this.#fresh.add(key);
     this.#sql.exec(
@@ -40,13 +46,21 @@ export class Outbox {
     );
   }
 
+  /** Takes out what has arrived. Taken back with its transaction, a row is there again and goes out again. */
+  sweep(): void {
+    if (this.#arrived.size === 0) return;
+    this.#sql.exec("DELETE FROM outbox WHERE key IN (SELECT value FROM json_each(?))", this.#arrivedKeys());
+    this.#arrived.clear();
+  }
+
   remove(key: string): void {
+    this.#arrived.delete(key);
     this.#sql.exec("DELETE FROM outbox WHERE key = ?", key);
   }
 
   /** True while something under this key waits to be delivered. */
   owes(key: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM outbox WHERE key = ?", key).toArray().length > 0;
+    return !this.#arrived.has(key) && this.#sql.exec("SELECT 1 FROM outbox WHERE key = ?", key).toArray().length > 0;
   }
 
   /**
@@ -56,9 +70,10 @@ export class Outbox {
   nextAt(now: number, patienceMs: number): number | undefined {
     const { at } = this.#sql
       .exec<{ at: number | null }>(
-        "SELECT min(CASE WHEN at <= ? THEN ? ELSE at END) AS at FROM outbox",
+        "SELECT min(CASE WHEN at <= ? THEN ? ELSE at END) AS at FROM outbox WHERE key NOT IN (SELECT value FROM json_each(?))",
         now,
         now + patienceMs,
+        this.#arrivedKeys(),
       )
       .one();
     return at ?? undefined;
@@ -76,11 +91,13 @@ export class Outbox {
     return this.#sql
       .exec<{ key: string }>("SELECT key FROM outbox WHERE at <= ? ORDER BY at, key", now)
       .toArray()
-      .map(({ key }) => key);
+      .map(({ key }) => key)
+      .filter((key) => !this.#arrived.has(key));
   }
 
   /** The entry, when it is due. */
   read(key: string, now: number): Owed | undefined {
+    if (this.#arrived.has(key)) return undefined;
     const [row] = this.#sql
       .exec<{ body: string; attempts: number; version: number }>(
         "SELECT body, attempts, version FROM outbox WHERE key = ? AND at <= ?",
@@ -93,8 +110,13 @@ export class Outbox {
 
   /** It has arrived. One that was replaced meanwhile stays, and is due: answers false. */
   delivered(key: string, { version }: Owed, now: number): boolean {
-    this.#sql.exec("DELETE FROM outbox WHERE key = ? AND version = ?", key, version);
+    const [row] = this.#sql.exec<{ version: number }>("SELECT version FROM outbox WHERE key = ?", key).toArray();
+    if (row?.version === version) this.#arrived.add(key);
     return this.read(key, now) === undefined;
+  }
+
+  #arrivedKeys(): string {
+    return JSON.stringify([...this.#arrived]);
   }
 
   /** It has not arrived, and is tried again with back-off. */

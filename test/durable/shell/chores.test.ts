@@ -1,5 +1,5 @@
 /** What an object owes and when it looks again, with a clock that the test moves. */
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Chores } from "../../../durable/shell/chores.ts";
 import { Disk } from "../../fuzz/disk.ts";
 
@@ -26,4 +26,70 @@ test("[S-4] what becomes due while something else is delivered goes out with it,
   vi.advanceTimersByTime(50);
   await chores.alarm(Date.now());
   expect(told).toEqual(["slow", "gathered"]);
+});
+
+describe("[S-51] what was delivered", () => {
+  function underTest() {
+    const disk = new Disk(() => {});
+    const told: string[] = [];
+    const instance = () =>
+      new Chores(disk.storage({ alive: true }), {
+        component: "test",
+        laneOf: (key) => key,
+        deadline: () => {},
+        deliver: async (key) => void told.push(key),
+      });
+    const rows = () => disk.rows<{ key: string }>("SELECT key FROM outbox").map(({ key }) => key);
+    return { disk, told, instance, rows };
+  }
+
+  test("is not written down, and is owed no more", async () => {
+    const { disk, told, instance } = underTest();
+    const chores = instance();
+    const { outbox } = chores;
+    outbox.put("fleet/ask", {}, Date.now());
+    const before = disk.changes;
+    await chores.settle();
+    expect(told).toEqual(["fleet/ask"]);
+    expect(disk.changes).toBe(before);
+    expect(outbox.owes("fleet/ask")).toBe(false);
+    expect(outbox.due(Date.now())).toEqual([]);
+    expect(outbox.nextAt(Date.now(), 0)).toBeUndefined();
+  });
+
+  test("leaves with the next entry, whose own is delivered like any other", async () => {
+    const { told, instance, rows } = underTest();
+    const chores = instance();
+    chores.outbox.put("fleet/ask", {}, Date.now());
+    await chores.settle();
+    chores.outbox.put("index/run", {}, Date.now());
+    expect(rows()).toEqual(["index/run"]);
+    await chores.settle();
+    chores.outbox.put("index/run", {}, Date.now());
+    await chores.settle();
+    expect(told).toEqual(["fleet/ask", "index/run", "index/run"]);
+  });
+
+  test("leaves with the alarm that was set for it", async () => {
+    const { disk, told, instance, rows } = underTest();
+    const chores = instance();
+    chores.outbox.put("fleet/ask", {}, Date.now());
+    await chores.settle();
+    expect(rows()).toEqual(["fleet/ask"]);
+    vi.setSystemTime(disk.alarmAt ?? 0);
+    await chores.alarm(Date.now());
+    expect(rows()).toEqual([]);
+    expect(told).toEqual(["fleet/ask"]);
+  });
+
+  test("goes once more when the instance was gone before that", async () => {
+    const { disk, told, instance, rows } = underTest();
+    const first = instance();
+    first.outbox.put("fleet/ask", {}, Date.now());
+    await first.settle();
+    vi.setSystemTime(disk.alarmAt ?? 0);
+    await instance().alarm(Date.now());
+    expect(told).toEqual(["fleet/ask", "fleet/ask"]);
+    expect(rows()).toEqual([]);
+  });
 });
