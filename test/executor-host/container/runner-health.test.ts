@@ -4,7 +4,7 @@ import { createServer as createRawServer, type Server as RawServer } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { askHealth, waitForHealth } from "../../../executor-host/container/runner-health.ts";
+import { askHealth, pauseAfter, waitForHealth } from "../../../executor-host/container/runner-health.ts";
 import { socketPath } from "../../../executor-host/container/socket-path.ts";
 
 const good = { ok: true, protocol: 1, pid: 1, providers: {}, runs: [] };
@@ -38,6 +38,17 @@ describe("a runner's health", () => {
     const waiting = waitForHealth(path, 20_000, never);
     await serve(json(good));
     expect(await waiting).toMatchObject({ pid: 1 });
+  });
+
+  test("a runner that comes up is found 5 ms later at most, or 2 % of its time, and one that does not is asked every 200 ms", () => {
+    for (let waitedMs = 0, tries = 0; waitedMs < 30_000; tries++) {
+      const pauseMs = pauseAfter(waitedMs);
+      expect(pauseMs).toBeGreaterThanOrEqual(5);
+      expect(pauseMs).toBeLessThan(Math.max(5.1, waitedMs * 0.021));
+      expect(tries).toBeLessThan(500);
+      waitedMs += pauseMs;
+    }
+    expect(pauseAfter(600_000)).toBe(200);
   });
 
   test("who takes the connection and never answers is given up", async () => {
