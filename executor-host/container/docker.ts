@@ -74,8 +74,7 @@ export class DockerEngine implements WorkerEngine {
     const user = workerUser();
     try {
       const socket = socketPath(spec.runDir, RUNNER_SOCKET);
-      const traits = await this.#traits(spec.image);
-      await prepareFolders(spec, user);
+      const [traits] = await Promise.all([this.#traits(spec.image), prepareFolders(spec, user)]);
       const container = await this.#create(spec, user, traits);
       this.#starting.add(container.id);
       try {

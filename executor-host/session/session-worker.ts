@@ -23,6 +23,8 @@ export type LiveWorker = { worker: Worker; gone: AbortSignal };
 /** The run that a worker is wanted for, and what its workspace has to be. */
 export type WantedWorkspace = Pick<RunStart, "runId" | "provider" | "manifest"> & { snapshotId: string | undefined };
 
+type Ingredients = { toolkitDir: string; image: string };
+
 export type SessionWorkerNeeds = {
   host: HostNeeds;
   assignment: Assignment;
@@ -40,6 +42,8 @@ export class SessionWorker {
   readonly #paths: ReturnType<typeof sessionPaths>;
   #live: LiveWorker | undefined;
   #starting: Promise<LiveWorker> | undefined;
+  /** What the first start needs of this host, asked for ahead of it. */
+  #ahead: Promise<Ingredients> | undefined;
   #egress: Egress | undefined;
   /** Of the run that was last started here. */
   #provider: Provider | undefined;
@@ -58,6 +62,13 @@ export class SessionWorker {
     const engine = host.engine(assignment.vmMode);
     if (!engine) throw new RunFailed("container_failed", `This host cannot start ${assignment.vmMode} workers now.`);
     return engine;
+  }
+
+  /** A run is on its way: what its worker needs of this host, whatever the run is, is looked for meanwhile. */
+  expectRun(): void {
+    this.#ahead = this.#ingredients();
+    // What is not there now may be there when it is needed: it is looked for again.
+    this.#ahead.catch(() => undefined);
   }
 
   /** Takes over a worker that outlived the daemon. Its way out is opened again at the same place. */
@@ -105,15 +116,14 @@ export class SessionWorker {
     const { host, assignment, logger, say } = this.#needs;
     const { sessionId, epoch } = assignment;
     say({ type: "worker.status", state: "starting" });
-    const [toolkitDir, image] = await Promise.all([
-      host.toolkitDir(),
-      this.engine.images ? host.image() : "",
+    const [{ toolkitDir, image }] = await Promise.all([
+      this.#expected(),
       host.workspaceTurns.take(sessionId, async () => {
         await this.#prepareWorkspace(run.snapshotId);
         this.#layRuntime(run);
       }),
+      removeSpool(this.#paths.run, run.runId),
     ]);
-    await removeSpool(this.#paths.run, run.runId);
     this.#egress ??= await this.#openEgress();
     logger.info({ vmMode: assignment.vmMode }, "starting a worker");
     const worker = await this.engine.start({
@@ -131,6 +141,18 @@ export class SessionWorker {
     const live = this.#watch(worker);
     say({ type: "worker.status", state: "active" });
     return live;
+  }
+
+  #expected(): Promise<Ingredients> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    return ahead?.catch(() => this.#ingredients()) ?? this.#ingredients();
+  }
+
+  async #ingredients(): Promise<Ingredients> {
+    const { host } = this.#needs;
+    const [toolkitDir, image] = await Promise.all([host.toolkitDir(), this.engine.images ? host.image() : ""]);
+    return { toolkitDir, image };
   }
 
   /** @throws RunFailed `workspace_failed` when the workspace is not, and cannot be made, what the run needs */

@@ -110,6 +110,7 @@ export class Session {
   async start(found: Worker | undefined): Promise<void> {
     if (found) await this.#worker.adopt(found);
     this.#link.start();
+    if (!found) this.#worker.expectRun();
     this.#workspace.resume();
     this.#loop = this.#run();
   }

@@ -35,6 +35,8 @@ export class HostUnderTest {
   sync: (input: SyncInput) => Promise<string> = async () => "a".repeat(64);
   handIn: (input: SyncInput) => Promise<void> = async () => {};
   restore: (input: RestoreInput) => Promise<void> = async () => {};
+  /** How the daemon comes by its toolkit. */
+  toolkit: () => Promise<string> = async () => join(this.stateDir, "toolkit");
   /** What is left on the disk. */
   freeBytes = 2 ** 40;
   host!: Host;
@@ -85,7 +87,7 @@ export class HostUnderTest {
         chance: () => 0.5,
         engines: [this.engine, ...this.otherEngines],
         toolkit: {
-          dir: async () => join(this.stateDir, "toolkit"),
+          dir: () => this.toolkit(),
           providers: async () => ({ scripted: { state: "ready" } }),
         },
         openEgress: async () => undefined,

@@ -217,6 +217,19 @@ describe("runs that end without run.finished", () => {
     expect(data.messages.all.some(({ type }) => type === "run.started")).toBe(false);
   });
 
+  test("what a worker needs of this host is looked for with the lease; what is not there then is looked for again with the run", async () => {
+    const { toolkit } = under;
+    const looks: string[] = [];
+    under.toolkit = async () => {
+      looks.push("");
+      throw new Error("not yet");
+    };
+    await under.lease();
+    expect(looks).toHaveLength(1);
+    under.toolkit = toolkit;
+    await under.run();
+  });
+
   test("a workspace that cannot be restored: workspace_failed, no worker is started", async () => {
     const data = await under.lease();
     under.restore = async () => {
