@@ -107,6 +107,9 @@ beforeAll(async () => {
       )
       .run(session.idle ?? "", stale, Date.now() - HOUR);
   });
+  // What they were told to tell arrived long ago: nothing is left that would be told again by itself [S-51].
+  for (const name of ["notQueued", "behind"])
+    state.session(session[name] ?? "", (sql) => sql.exec("DELETE FROM outbox"));
   state.session(session.noDeadline ?? "", (sql) => sql.exec("DELETE FROM deadline"));
   state.session(session.broken ?? "", (sql) => sql.exec("UPDATE checkpoint SET view = 'spoiled'"));
   state.forgetAlarm(session.alarmLost ?? "", "altogether");
