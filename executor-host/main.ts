@@ -42,6 +42,7 @@ import { WorkerImage, type WorkerImageNeeds } from "./worker-image.ts";
 import { handInWorkspace } from "./workspace/hand-in.ts";
 import { hostBases, unmountIdle } from "./workspace/host-bases.ts";
 import { restoreWorkspace } from "./workspace/restore.ts";
+import { warmRestoreThreads } from "./workspace/restore-threads.ts";
 import { syncWorkspace } from "./workspace/sync.ts";
 
 export type HostConfig = { paths: StatePaths; identity: HostIdentity; settings: Settings; env: Environment };
@@ -95,6 +96,8 @@ export async function startHost(config: HostConfig, dependencies: HostDependenci
   kept.look();
   // So that the first run of a session does not wait for it. A failure shows again, with its run, when a worker needs it.
   host.toolkitDir().catch((error: unknown) => host.logger.error({ err: error }, "the toolkit could not be prepared"));
+  // The first restore would wait for them.
+  if (dependencies.workspace === undefined) warmRestoreThreads();
   host.logger.info({ modes: vmModes }, "the host is up");
 
   const empty = async (work: Promise<void>): Promise<void> => {

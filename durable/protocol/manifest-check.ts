@@ -65,10 +65,14 @@ function checkEntries(manifest: Manifest): string | undefined {
   const directories = new Set<string>();
   const others = new Set<string>();
   let before: string | undefined;
+  let folder = "";
   for (const { path, kind } of manifest.entries) {
     if (before !== undefined && path <= before) return `[P-snap-9] entries are not sorted and unique at ${path}`;
     before = path;
     (kind === "directory" ? directories : others).add(path);
+    // Most entries lie where the one before them lies, and that was looked at.
+    if (path.lastIndexOf("/") === folder.length && path.startsWith(folder)) continue;
+    folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
     // A parent sorts before what is in it, so one pass sees every parent first. One level is enough: what has a
     // directory entry was checked itself; what has none must not hide a link two levels up.
     for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {

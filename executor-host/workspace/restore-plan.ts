@@ -1,5 +1,5 @@
 /** Which bytes of which packs a restore needs, and where each chunk goes. Pure. */
-import { type ChunkPlace, chunksOf, indexChunks, rawLength } from "#protocol/manifest-check.ts";
+import { chunksOf } from "#protocol/manifest-check.ts";
 import type { Manifest, SnapshotFile } from "#protocol/snapshot.ts";
 
 /** A chunk's place in one of the files. */
@@ -22,23 +22,21 @@ const RANGE_BYTES = 8 * 1024 * 1024;
 
 /** What to fetch for the content of `files`, which are files of `manifest`. */
 export function planRestore(manifest: Manifest, files: readonly SnapshotFile[]): Fetch[] {
-  const places = indexChunks(manifest);
-  const wanted = chunkTargets(files, places);
-  return manifest.packs.flatMap((pack, packAt) => {
-    const frames = pack.frames.flatMap((frame, frameAt): PlannedFrame[] => {
+  const wanted = chunkTargets(manifest, files);
+  return manifest.packs.flatMap((pack) => {
+    const frames = pack.frames.flatMap((frame): PlannedFrame[] => {
       let start = 0;
       const chunks: PlannedChunk[] = [];
       for (const { hash, length } of frame.chunks) {
-        const place = places.get(hash);
         const targets = wanted.get(hash);
-        // A chunk may lie in two packs; only its first place counts, or it would be written twice.
-        const here = place?.pack === packAt && place.frame === frameAt && place.start === start;
-        if (here && targets !== undefined) chunks.push({ hash, start, length, targets });
+        if (targets !== undefined) {
+          chunks.push({ hash, start, length, targets });
+          // A chunk may lie in two packs; only its first place counts, or it would be written twice.
+          wanted.delete(hash);
+        }
         start += length;
       }
-      return chunks.length === 0
-        ? []
-        : [{ offset: frame.offset, length: frame.length, rawLength: rawLength(frame), chunks }];
+      return chunks.length === 0 ? [] : [{ offset: frame.offset, length: frame.length, rawLength: start, chunks }];
     });
     const needed = frames.reduce((sum, frame) => sum + frame.length, 0);
     if (needed === 0) return [];
@@ -52,19 +50,34 @@ export function planRestore(manifest: Manifest, files: readonly SnapshotFile[]):
   });
 }
 
-function chunkTargets(files: readonly SnapshotFile[], places: ReadonlyMap<string, ChunkPlace>): Map<string, Target[]> {
+function chunkTargets(manifest: Manifest, files: readonly SnapshotFile[]): Map<string, Target[]> {
   const wanted = new Map<string, Target[]>();
+  const add = (hash: string, target: Target) => {
+    const targets = wanted.get(hash);
+    if (targets === undefined) wanted.set(hash, [target]);
+    else targets.push(target);
+  };
+  const cut = files.filter(({ chunks }) => chunks !== undefined);
+  const lengths = cut.length === 0 ? undefined : chunkLengths(manifest, new Set(cut.flatMap(chunksOf)));
   for (const file of files) {
+    if (file.chunks === undefined && file.size > 0) add(file.hash, { file, offset: 0 });
     let offset = 0;
-    for (const hash of chunksOf(file)) {
-      const target = { file, offset };
-      const targets = wanted.get(hash);
-      if (targets === undefined) wanted.set(hash, [target]);
-      else targets.push(target);
-      offset += places.get(hash)?.length ?? 0;
+    for (const hash of file.chunks ?? []) {
+      add(hash, { file, offset });
+      offset += lengths?.get(hash) ?? 0;
     }
   }
   return wanted;
+}
+
+/** In bytes, of those of `hashes` that a pack of `manifest` holds. */
+function chunkLengths(manifest: Manifest, hashes: ReadonlySet<string>): Map<string, number> {
+  const lengths = new Map<string, number>();
+  for (const { frames } of manifest.packs) {
+    for (const { chunks } of frames)
+      for (const { hash, length } of chunks) if (hashes.has(hash)) lengths.set(hash, length);
+  }
+  return lengths;
 }
 
 function ranges(frames: readonly PlannedFrame[]): PlannedFrame[][] {

@@ -5,98 +5,107 @@
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { readManifest } from "#protocol/manifest-read.ts";
 import type { Manifest, SnapshotFile } from "#protocol/snapshot.ts";
 import { collision, foldingOf } from "./collisions.ts";
-import { codeOf } from "./errors.ts";
+import { FileWriter, lackingOf, numbersOf, type Owner } from "./file-writer.ts";
 import { flushTree } from "./flush-tree.ts";
-import { readFrame } from "./frame-reader.ts";
+import { partOf, writeShare } from "./frame-work.ts";
 import { keepSnapshot, type LastSnapshot, parseManifest, readLast, readManifestText } from "./index-file.ts";
 import { readLayer } from "./layer.ts";
 import { StoreError } from "./port.ts";
 import { removeTree } from "./remove-tree.ts";
+import { type Failed, failure } from "./restore-failure.ts";
 import { type Fetch, planRestore } from "./restore-plan.ts";
-import { isStaging, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
+import { isStaging, type Step, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
+import { type Seen, type Signatures, signatureOf } from "./signature.ts";
 import { buildSnapshot } from "./snapshot-builder.ts";
-import { type Owner, StagingWriter } from "./staging-writer.ts";
-import { Damaged } from "./store-client.ts";
+import { StagingTree } from "./staging-tree.ts";
+import { Writers } from "./writers.ts";
 
 export type RestoreThreadInput = {
   root: string;
   stateDir: string;
   sessionId: string;
   snapshotId: string;
+  /** The manifest's text, whose hash is the snapshot's id. */
+  text: Uint8Array;
   owner?: Owner;
   /** For tests: the step before which the thread fails as if it had been killed. */
   failBefore?: string;
 };
+export type ToRestoreThread = RestoreThreadInput | { id: number; bytes: Uint8Array };
 export type FromRestoreThread =
   | { type: "fetch"; id: number; pack: string; packLength: number; range?: { offset: number; length: number } }
   | { type: "restored"; files: number; bytes: number }
-  | { type: "failed"; reason: string; message: string; retry: boolean; known: boolean };
-export type ToRestoreThread = { id: number; bytes: Uint8Array<ArrayBuffer> };
+  | Failed;
 
 const FETCHES_IN_FLIGHT = 4;
 const DEFAULT_ROOT_MODE = 0o755;
 const port = parentPort!;
-const input = workerData as RestoreThreadInput;
+const writers = new Writers((workerData as { writers: MessagePort[] }).writers);
 const waiting = new Map<number, (bytes: Uint8Array) => void>();
 
-port.on("message", ({ id, bytes }: ToRestoreThread) => {
-  waiting.get(id)?.(bytes);
-  waiting.delete(id);
+port.on("message", async (message: ToRestoreThread) => {
+  if ("id" in message) {
+    waiting.get(message.id)?.(message.bytes);
+    waiting.delete(message.id);
+    return;
+  }
+  port.postMessage(await restore(message).catch(failure));
 });
 
-const step = stepsThatFail(input.failBefore);
-
-async function restore(): Promise<FromRestoreThread> {
-  const { root, stateDir, snapshotId } = input;
-  const { manifest, text } = checkedManifest();
+async function restore(input: RestoreThreadInput): Promise<FromRestoreThread> {
+  const { root, stateDir, snapshotId, text, owner } = input;
+  const step = stepsThatFail(input.failBefore);
+  const staging = stagingOf(root, snapshotId);
+  writers.begin({ text, staging, owner });
+  const read = readManifest(text);
+  if (!read.ok) throw new StoreError("snapshot_invalid", read.wrong, false);
+  const { manifest } = read;
   const files = manifest.entries.filter((entry) => entry.kind === "file");
   const done = { type: "restored", files: files.length, bytes: sizeOf(files) } as const;
-  const last = await lastOf(manifest);
+  const last = await lastOf(input, manifest);
   if (last?.same === true) return done;
 
-  const staging = stagingOf(root, snapshotId);
-  const resumes = prepareStaging(staging);
+  const resumes = prepareStaging(input, staging);
   const folded = collision(manifest, foldingOf(staging));
   if (folded !== undefined) {
     throw new StoreError("names_collide", `${folded.join(" and ")} are one name on this file system`, false);
   }
-  const writer = new StagingWriter(staging, input.owner);
-  step("directories");
-  writer.makeDirectories(manifest.entries);
-  let left = resumes ? writer.keepWhole(files) : files;
-  if (last !== undefined && existsSync(root)) left = writer.takeOver(root, left, last);
+  const tree = new StagingTree(staging, owner);
+  let left = resumes ? tree.keepWhole(files) : files;
+  const makeDirectories = () => {
+    step("directories");
+    tree.makeDirectories(manifest.entries);
+  };
+  const takesOver = last !== undefined && existsSync(root);
+  if (takesOver) {
+    makeDirectories();
+    left = tree.takeOver(root, left, last);
+  }
   haveRoom(staging, left);
   step("files");
-  await writeFiles(writer, manifest, left);
+  const written = await writeFiles(input, manifest, left, step, takesOver ? () => {} : makeDirectories);
   step("links");
-  writer.makeLinks(manifest.entries);
+  tree.makeLinks(manifest.entries);
   // Before the modes: some keep their owner from reading what he has to flush.
   step("flush");
   flushTree(staging);
   step("modes");
   const rootMode = lstatSync(root, { throwIfNoEntry: false })?.mode ?? DEFAULT_ROOT_MODE;
-  writer.settleDirectories(manifest.entries, rootMode & 0o7777);
-  keepSnapshot(stateDir, snapshotId, text, writer.signatures());
+  tree.settleDirectories(manifest.entries, rootMode & 0o7777);
+  keepSnapshot(stateDir, snapshotId, undefined, signaturesOf([...tree.finished, ...written]));
   swapIn({ root, stateDir }, snapshotId, step);
   return done;
 }
 
-/** The manifest that restore.ts has put into the state folder, by schema and rules. Throws StoreError. */
-function checkedManifest(): { manifest: Manifest; text: Uint8Array } {
-  const text = readManifestText(input.stateDir, input.snapshotId);
-  if (text === undefined) throw new Error("the manifest is gone from the state folder");
-  const read = readManifest(text);
-  if (!read.ok) throw new StoreError("snapshot_invalid", read.wrong, false);
-  return { manifest: read.manifest, text };
-}
-
 /** What this disk has of an earlier snapshot, and whether it is exactly the one that is asked for. */
-async function lastOf(wanted: Manifest): Promise<(LastSnapshot & { manifest: Manifest; same: boolean }) | undefined> {
-  const { root, stateDir, sessionId, snapshotId } = input;
+async function lastOf(
+  { root, stateDir, sessionId, snapshotId }: RestoreThreadInput,
+  wanted: Manifest,
+): Promise<(LastSnapshot & { manifest: Manifest; same: boolean }) | undefined> {
   const last = readLast(stateDir);
   if (last === undefined || !existsSync(root)) return undefined;
   if (last.snapshotId === snapshotId) {
@@ -109,7 +118,7 @@ async function lastOf(wanted: Manifest): Promise<(LastSnapshot & { manifest: Man
 }
 
 /** Makes the staging folder, or finds what a broken-off restore of the same snapshot left. Others go. */
-function prepareStaging(staging: string): boolean {
+function prepareStaging(input: RestoreThreadInput, staging: string): boolean {
   const parent = dirname(staging);
   mkdirSync(parent, { recursive: true });
   const root = lstatSync(input.root, { throwIfNoEntry: false });
@@ -142,21 +151,33 @@ function haveRoom(staging: string, files: readonly SnapshotFile[]): void {
     throw new StoreError("disk_full", `${files.length} files, ${ffree} inodes are free`, true);
 }
 
-async function writeFiles(writer: StagingWriter, manifest: Manifest, files: readonly SnapshotFile[]): Promise<void> {
-  for (const file of files) if (file.size === 0) writer.writeEmpty(file);
-  const plan = planRestore(manifest, files);
+/** Writes `left`, with all threads; `meanwhile`, the first parts are on their way. Gives what the file system says of them. */
+async function writeFiles(
+  { root, snapshotId, owner }: RestoreThreadInput,
+  manifest: Manifest,
+  left: readonly SnapshotFile[],
+  step: Step,
+  meanwhile: () => void,
+): Promise<[path: string, seen: Seen][]> {
+  const lacking = lackingOf(left);
+  const writer = new FileWriter(stagingOf(root, snapshotId), owner, left, lacking);
+  writers.write(numbersOf(manifest, left), lacking);
+  const fetches = planRestore(manifest, left);
+  let next = 0;
   const lane = async () => {
-    for (let next = plan.shift(); next !== undefined; next = plan.shift()) {
-      const bytes = await fetchPart(next);
-      const start = next.range?.offset ?? 0;
-      for (const frame of next.frames) {
-        const packed = bytes.subarray(frame.offset - start, frame.offset - start + frame.length);
-        for (const [chunk, content] of await readFrame(frame, packed)) writer.writeChunk(chunk, content);
-      }
+    for (let at = next++; at < fetches.length; at = next++) {
+      const part = partOf(at, await fetchPart(fetches[at]!));
+      const shared = writers.share(part);
+      writeShare(part, fetches, writer);
+      await shared;
       step("between-packs");
     }
   };
-  await Promise.all(Array.from({ length: FETCHES_IN_FLIGHT }, lane));
+  const lanes = Array.from({ length: FETCHES_IN_FLIGHT }, lane);
+  meanwhile();
+  for (const file of left) if (file.size === 0) writer.writeEmpty(file);
+  await Promise.all(lanes);
+  return [...writer.finished, ...(await writers.end())];
 }
 
 let lastId = 0;
@@ -176,21 +197,8 @@ function sizeOf(files: readonly SnapshotFile[]): number {
   return files.reduce((sum, file) => sum + file.size, 0);
 }
 
-/** What the daemon gets to see. */
-function failure(error: unknown): FromRestoreThread {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof StoreError)
-    return { type: "failed", reason: error.reason, message, retry: error.retry, known: true };
-  if (error instanceof Damaged) return { type: "failed", reason: "store_corrupt", message, retry: false, known: true };
-  if (codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT") {
-    return { type: "failed", reason: "disk_full", message, retry: true, known: true };
-  }
-  return { type: "failed", reason: codeOf(error), message, retry: false, known: false };
+/** What the next sync compares with: of each file that was written or taken over. */
+function signaturesOf(finished: readonly [path: string, seen: Seen][]): Signatures {
+  const now = Date.now();
+  return new Map(finished.map(([path, seen]) => [path, signatureOf(seen, now)]));
 }
-
-try {
-  port.postMessage(await restore());
-} catch (error) {
-  port.postMessage(failure(error));
-}
-port.unref();

@@ -5,20 +5,25 @@
  */
 import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
-import { Worker } from "node:worker_threads";
 import { hasCurrent, keepSnapshot, readManifestText, shareSnapshot } from "./index-file.ts";
 import { lowerOf, readLayer, upperOf } from "./layer.ts";
 import { type RestoreInput, type RestoreResult, StoreError } from "./port.ts";
 import { removeTree } from "./remove-tree.ts";
+import { errorOf } from "./restore-failure.ts";
 import { finishInterruptedRestore, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
 import type { FromRestoreThread, RestoreThreadInput, ToRestoreThread } from "./restore-thread.ts";
+import {
+  endRestoreThreads,
+  failureOf,
+  giveBackRestoreThreads,
+  type RestoreThreads,
+  takeRestoreThreads,
+} from "./restore-threads.ts";
 import { realTools, StoreClient, type StoreTools } from "./store-client.ts";
 import { type Base, type Bases, findBase, findTree, makeBase, pruneBases, stateOf, treeOf } from "./warm-base.ts";
 
 /** `failBefore` is for tests: the step before which everything ends as if the daemon had been killed. */
 export type RestoreTools = StoreTools & { failBefore?: string };
-/** A restore makes and drops some objects for each file; the default of 16 MB has them collected over and over. */
-const YOUNG_GENERATION_MB = 64;
 type Restored = Extract<FromRestoreThread, { type: "restored" }>;
 
 /**
@@ -41,11 +46,12 @@ async function restoreOnBase(input: RestoreInput, bases: Bases, tools: RestoreTo
   let base = findBase(bases, snapshotId);
   let bytesFetched = 0;
   if (base === undefined) {
-    bytesFetched = await haveManifest(input, tools);
-    const tree = treeOf(readManifestText(stateDir, snapshotId) ?? new Uint8Array(0));
+    const manifest = await haveManifest(input, tools);
+    bytesFetched = manifest.bytesFetched;
+    const tree = treeOf(manifest.text);
     base = findTree(bases, tree);
     base ??= await makeBase(bases, tree, async (place) => {
-      keepSnapshot(place.stateDir, snapshotId, readManifestText(stateDir, snapshotId), new Map());
+      keepSnapshot(place.stateDir, snapshotId, manifest.text, new Map());
       const restored = await restoreTree({ ...input, ...place }, tools);
       bytesFetched += restored.bytesFetched;
       return restored;
@@ -76,71 +82,79 @@ async function restoreTree(input: RestoreInput, tools: RestoreTools): Promise<Re
   const { root, stateDir, sessionId, snapshotId, owner } = input;
   finishInterruptedRestore(input);
   const client = new StoreClient(input, tools);
-  let bytesFetched = await haveManifest(input, tools);
-  const workerData: RestoreThreadInput = {
-    root,
-    stateDir,
-    sessionId,
-    snapshotId,
-    ...(owner === undefined ? {} : { owner }),
-    ...(tools.failBefore === undefined ? {} : { failBefore: tools.failBefore }),
-  };
+  // They start while the manifest comes.
+  const threads = takeRestoreThreads();
+  let isUsable = false;
   try {
-    const restored = await runThread(workerData, input.signal, async ({ pack, packLength, range }) => {
+    const manifest = await haveManifest(input, tools);
+    let { bytesFetched } = manifest;
+    const asked: RestoreThreadInput = {
+      root,
+      stateDir,
+      sessionId,
+      snapshotId,
+      text: shared(manifest.text),
+      ...(owner === undefined ? {} : { owner }),
+      ...(tools.failBefore === undefined ? {} : { failBefore: tools.failBefore }),
+    };
+    const restored = await runThreads(threads, asked, input.signal, async ({ pack, packLength, range }) => {
       const bytes = await (range === undefined ? client.getPack(pack, packLength) : client.getRange(pack, range));
       bytesFetched += bytes.length;
       return bytes;
     });
+    isUsable = true;
     return { files: restored.files, bytes: restored.bytes, bytesFetched };
   } catch (error) {
+    // They may still be writing.
+    await endRestoreThreads(threads);
     // What was written so far serves a next try. Where there will be none, or no room, it would only lie around.
     if (error instanceof StoreError && (!error.retry || error.reason === "disk_full")) {
       removeTree(stagingOf(root, snapshotId));
     }
     throw error;
+  } finally {
+    if (isUsable) giveBackRestoreThreads(threads);
   }
 }
 
-/** Fetches the snapshot's manifest when the state folder lacks it; gives the bytes that came for it. */
-async function haveManifest(input: RestoreInput, tools: RestoreTools): Promise<number> {
+/** The snapshot's manifest, fetched when the state folder lacks it, and how many bytes came for it. */
+async function haveManifest(
+  input: RestoreInput,
+  tools: RestoreTools,
+): Promise<{ text: Uint8Array; bytesFetched: number }> {
   const { stateDir, snapshotId } = input;
-  if (readManifestText(stateDir, snapshotId) !== undefined) return 0;
-  const { text, bytesFetched } = await new StoreClient(input, tools).getManifest(snapshotId);
-  keepSnapshot(stateDir, snapshotId, text, new Map());
-  return bytesFetched;
+  const kept = readManifestText(stateDir, snapshotId);
+  if (kept !== undefined) return { text: kept, bytesFetched: 0 };
+  const fetched = await new StoreClient(input, tools).getManifest(snapshotId);
+  keepSnapshot(stateDir, snapshotId, fetched.text, new Map());
+  return fetched;
 }
 
 type Asked = Extract<FromRestoreThread, { type: "fetch" }>;
 
-async function runThread(
-  workerData: RestoreThreadInput,
+async function runThreads(
+  threads: RestoreThreads,
+  input: RestoreThreadInput,
   signal: AbortSignal | undefined,
-  fetchPart: (asked: Asked) => Promise<Uint8Array<ArrayBuffer>>,
+  fetchPart: (asked: Asked) => Promise<Uint8Array>,
 ): Promise<Restored> {
   signal?.throwIfAborted();
-  const worker = new Worker(new URL("./restore-thread.ts", import.meta.url), {
-    workerData,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-  });
-  try {
-    return await new Promise<Restored>((resolve, reject) => {
-      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
-      worker.once("error", reject);
-      worker.once("exit", (code) => reject(new Error(`the restore thread ended with ${code}`)));
-      worker.on("message", (message: FromRestoreThread) => {
-        if (message.type === "restored") return resolve(message);
-        if (message.type === "failed") return reject(errorOf(message));
-        fetchPart(message).then(
-          (bytes) => worker.postMessage({ id: message.id, bytes } satisfies ToRestoreThread, [bytes.buffer]),
-          reject,
-        );
-      });
+  const { lead } = threads;
+  const restored = new Promise<Restored>((resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+    lead.on("message", (message: FromRestoreThread) => {
+      if (message.type === "restored") return resolve(message);
+      if (message.type === "failed") return reject(errorOf(message));
+      fetchPart(message).then((bytes) => lead.postMessage({ id: message.id, bytes } satisfies ToRestoreThread), reject);
     });
-  } finally {
-    await worker.terminate();
-  }
+    lead.postMessage(input);
+  });
+  return await Promise.race([restored, failureOf(threads)]);
 }
 
-function errorOf({ reason, message, retry, known }: Extract<FromRestoreThread, { type: "failed" }>): Error {
-  return known ? new StoreError(reason, message, retry) : Object.assign(new Error(message), { code: reason });
+/** In memory that threads share, instead of one copy for each of them. */
+function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
 }

@@ -10,6 +10,8 @@ export type Signature =
   | readonly [mode: number, size: number, mtimeMs: number, ctimeMs: number, ino: number];
 /** By path. */
 export type Signatures = Map<string, Signature>;
+/** What a signature is made of. */
+export type Seen = Pick<Stats, "mode" | "size" | "mtimeMs" | "ctimeMs" | "ino">;
 
 export const NEVER: Signature = [];
 
@@ -18,13 +20,13 @@ const TICK_MS = 50;
 const WHOLE_SECONDS_MS = 2_000;
 
 /** The signature of something whose content was known to be unchanged at `knownAtMs`. */
-export function signatureOf(stats: Stats, knownAtMs: number): Signature {
+export function signatureOf(stats: Seen, knownAtMs: number): Signature {
   const settlesMs = stats.ctimeMs % 1_000 === 0 ? WHOLE_SECONDS_MS : TICK_MS;
   if (stats.ctimeMs + settlesMs > knownAtMs) return NEVER;
   return [stats.mode, stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino];
 }
 
-export function matches(signature: Signature | undefined, stats: Stats): boolean {
+export function matches(signature: Signature | undefined, stats: Seen): boolean {
   return (
     signature !== undefined &&
     signature[4] === stats.ino &&
@@ -44,4 +46,22 @@ export function sameSignatures(some: Signatures, others: Signatures): boolean {
     for (let i = 0; i < signature.length; i++) if (other[i] !== signature[i]) return false;
   }
   return true;
+}
+
+const SEEN_NUMBERS = 5;
+
+/** Many of them as numbers in a row: what goes from thread to thread is then one block of memory. */
+export function packSeen(all: readonly Seen[]): Float64Array<ArrayBuffer> {
+  const numbers = new Float64Array(all.length * SEEN_NUMBERS);
+  for (const [i, { mode, size, mtimeMs, ctimeMs, ino }] of all.entries()) {
+    numbers.set([mode, size, mtimeMs, ctimeMs, ino], i * SEEN_NUMBERS);
+  }
+  return numbers;
+}
+
+export function unpackSeen(numbers: Float64Array): Seen[] {
+  return Array.from({ length: numbers.length / SEEN_NUMBERS }, (_, i) => {
+    const [mode = 0, size = 0, mtimeMs = 0, ctimeMs = 0, ino = 0] = numbers.subarray(i * SEEN_NUMBERS);
+    return { mode, size, mtimeMs, ctimeMs, ino };
+  });
 }

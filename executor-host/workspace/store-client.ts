@@ -88,22 +88,20 @@ export class StoreClient {
   }
 
   /** A whole pack, checked against its name. */
-  async getPack(hash: string, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  async getPack(hash: string, length: number): Promise<Uint8Array<SharedArrayBuffer>> {
     return this.#getPack(hash, {}, 200, async (response) => {
-      const bytes = await readAtMost(response, length);
-      if (bytes.length !== length || sha256(bytes) !== hash) throw new Damaged(`pack ${hash} came back damaged`);
+      const bytes = await readExactly(response, length);
+      if (sha256(bytes) !== hash) throw new Damaged(`pack ${hash} came back damaged`);
       return bytes;
     });
   }
 
   /** A part of a pack; its content is for the caller to check. */
-  async getRange(hash: string, { offset, length }: ByteRange): Promise<Uint8Array<ArrayBuffer>> {
+  async getRange(hash: string, { offset, length }: ByteRange): Promise<Uint8Array<SharedArrayBuffer>> {
     const headers = { range: `bytes=${offset}-${offset + length - 1}` };
     return this.#getPack(hash, headers, 206, async (response) => {
       if (response.status !== 206) throw new Damaged(`a range of pack ${hash} was answered with ${response.status}`);
-      const bytes = await readAtMost(response, length);
-      if (bytes.length !== length) throw new Damaged(`a range of pack ${hash} came back short`);
-      return bytes;
+      return await readExactly(response, length);
     });
   }
 
@@ -253,6 +251,19 @@ async function readAtMost(response: Response, maxBytes: number): Promise<Uint8Ar
     out.set(part, at);
     at += part.length;
   }
+  return out;
+}
+
+/** In memory that threads can share: several unpack it. */
+async function readExactly(response: Response, length: number): Promise<Uint8Array<SharedArrayBuffer>> {
+  const out = new Uint8Array(new SharedArrayBuffer(length));
+  let at = 0;
+  for await (const part of response.body ?? []) {
+    if (at + part.length > length) throw new Damaged(`more than the ${length} bytes that were asked for`);
+    out.set(part, at);
+    at += part.length;
+  }
+  if (at < length) throw new Damaged(`${at} bytes came of the ${length} that were asked for`);
   return out;
 }
 

@@ -1,5 +1,16 @@
 /** Our side: the host's engine, with a store that keeps its objects as files, through the edge's own functions. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import type { SyncInput } from "../../executor-host/workspace/port.ts";
 import { sha256 } from "../../worker/store/manifest-bytes.ts";
@@ -13,6 +24,22 @@ import type {
   StoredObject,
 } from "../../worker/store/object-store.ts";
 import { StorePeer } from "../executor-host/workspace/store-peer.ts";
+
+const PIECE_BYTES = 256 * 1024;
+
+/** As a store sends it: never the whole object in memory. Closes `fd` at the end. */
+function piecesOf(fd: number, offset: number, length: number): ReadableStream<Uint8Array> {
+  let at = offset;
+  return new ReadableStream({
+    pull: (controller) => {
+      const piece = new Uint8Array(Math.min(PIECE_BYTES, offset + length - at));
+      at += readSync(fd, piece, 0, piece.length, at);
+      if (piece.length > 0) return controller.enqueue(piece);
+      closeSync(fd);
+      controller.close();
+    },
+  });
+}
 
 class FolderStore implements ObjectStore {
   readonly #folder: string;
@@ -31,9 +58,10 @@ class FolderStore implements ObjectStore {
 
   async get(key: string, range?: ByteRange): Promise<ObjectBody | undefined> {
     if (!existsSync(this.#path(key))) return undefined;
-    const whole = new Uint8Array(readFileSync(this.#path(key)));
-    const bytes = range === undefined ? whole : whole.slice(range.offset, range.offset + range.length);
-    return { length: bytes.length, body: new Response(bytes).body!, bytes: async () => bytes };
+    const fd = openSync(this.#path(key), "r");
+    const { offset, length } = range ?? { offset: 0, length: fstatSync(fd).size };
+    const body = piecesOf(fd, offset, length);
+    return { length, body, bytes: async () => new Uint8Array(await new Response(body).arrayBuffer()) };
   }
 
   async putIfAbsent(key: string, body: PutBody, hash?: string): Promise<PutOutcome> {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { removeWorkspace } from "../../executor-host/workspace/layer.ts";
 import type { RestoreInput } from "../../executor-host/workspace/port.ts";
 import { restoreWorkspace } from "../../executor-host/workspace/restore.ts";
+import { warmRestoreThreads } from "../../executor-host/workspace/restore-threads.ts";
 import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
 import { canKeepBases } from "../../executor-host/workspace/warm-base.ts";
 import { describeTree } from "../executor-host/workspace/fixture.ts";
@@ -32,6 +33,8 @@ const MS_PER_TICK = 10;
 
 export async function measureWorkspace(): Promise<Result[]> {
   const peers = peersHere();
+  // As a daemon does when it starts.
+  warmRestoreThreads();
   const folders = [
     ["memory", "/dev/shm"],
     ["disk", tmpdir()],

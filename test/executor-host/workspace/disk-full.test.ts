@@ -6,8 +6,8 @@ import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { encodeManifest } from "#protocol/manifest-text.ts";
 import { FRAME_BYTES, type Manifest } from "#protocol/snapshot.ts";
+import { FileWriter, lackingOf } from "../../../executor-host/workspace/file-writer.ts";
 import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
-import { StagingWriter } from "../../../executor-host/workspace/staging-writer.ts";
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
 import { snapshotKey } from "../../../worker/store/keys.ts";
 import { sha256 } from "../../../worker/store/manifest-bytes.ts";
@@ -119,8 +119,6 @@ test.skipIf(process.getuid?.() !== 0)("everything restored belongs to the owner 
 });
 
 test("a chunk that completes another file than the one named is noticed", () => {
-  const writer = new StagingWriter(join(at.folder, "staging"), undefined);
-  writer.makeDirectories([]);
   const half = new TextEncoder().encode("half");
   const file = {
     kind: "file" as const,
@@ -132,5 +130,6 @@ test("a chunk that completes another file than the one named is noticed", () => 
     chunks: [sha256(half), sha256(half)],
   };
   const targets = [0, 4].map((offset) => ({ file, offset }));
+  const writer = new FileWriter(at.folder, undefined, [file], lackingOf([file]));
   expect(() => writer.writeChunk({ hash: sha256(half), start: 0, length: 4, targets }, half)).toThrow(/not the file/);
 });

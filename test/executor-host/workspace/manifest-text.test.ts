@@ -1,9 +1,9 @@
 /** The text of a manifest: its layout, its delta, and that reading it by hand never says yes where the schema says no. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isPlainEntry, readManifest } from "#protocol/manifest-read.ts";
+import { isPlainEntry, isPlainPack, readManifest } from "#protocol/manifest-read.ts";
 import { applyDelta, decodeManifest, diffManifest, encodeManifest } from "#protocol/manifest-text.ts";
-import { deltaSchema, entrySchema, type Manifest, manifestSchema } from "#protocol/snapshot.ts";
+import { deltaSchema, entrySchema, type Manifest, manifestSchema, packSchema } from "#protocol/snapshot.ts";
 
 const hash = "a".repeat(64);
 const file = { kind: "file" as const, path: "a.txt", mode: 0o644, size: 0, mtimeMs: 0, hash };
@@ -117,4 +117,38 @@ test("[P-snap-13] a delta says little more than what is new, however much goes o
     const inserted = delta.reduce((sum, op) => sum + (typeof op === "string" ? op.length : 0), 0);
     expect(inserted).toBeLessThan(Math.max(0, to.length - from.length) + 20 * 200);
   }
+});
+
+test("[P-snap-5] [P-snap-6] a pack that is recognised by hand is always right by the schema", () => {
+  const hashLike = fc.oneof(
+    { weight: 5, arbitrary: fc.constant(hash) },
+    fc.constantFrom(hash.toUpperCase(), `${hash}a`, "g".repeat(64), 7),
+  );
+  const count = fc.oneof({ weight: 5, arbitrary: fc.integer({ min: 1, max: 1_048_576 }) }, value);
+  const chunk = fc.record({ hash: hashLike, length: count }, { requiredKeys: ["hash"] });
+  const frame = fc.record({
+    offset: count,
+    length: count,
+    chunks: fc.array(fc.oneof(chunk, chunk, value), { maxLength: 2 }),
+  });
+  const pack = fc.record({
+    hash: hashLike,
+    length: count,
+    frames: fc.array(fc.oneof(frame, frame, value), { maxLength: 2 }),
+  });
+  let recognised = 0;
+  const holds = (item: unknown) => {
+    if (!isPlainPack(item)) return;
+    recognised++;
+    expect(packSchema.safeParse(item).success).toBe(true);
+  };
+  fc.assert(fc.property(fc.oneof(pack, value), holds), { seed: 4, numRuns: 6_000 });
+  fc.assert(
+    fc.property(
+      pack.map((right) => ({ ...right, more: 1 })),
+      holds,
+    ),
+    { seed: 5, numRuns: 200 },
+  );
+  expect(recognised).toBeGreaterThan(50);
 });

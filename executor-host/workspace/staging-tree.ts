@@ -1,43 +1,17 @@
-/**
- * Writes a snapshot's tree into the staging folder. Nobody else reaches that folder (mode 0700, beside the workspace, not
- * mounted anywhere), and links are made last, so no path in it can lead elsewhere while files are written.
- */
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  futimesSync,
-  lchownSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  type Stats,
-  symlinkSync,
-  writeSync,
-} from "node:fs";
+/** The staging folder's tree: its directories, what is there already or is taken over, its links, and last their modes. */
+import { chmodSync, chownSync, lchownSync, linkSync, lstatSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import type { Manifest, SnapshotEntry, SnapshotFile } from "#protocol/snapshot.ts";
 import { at, ParentCursor } from "./directory-handle.ts";
 import { codeOf, isAboutTheFile } from "./errors.ts";
+import { type Finished, type Owner, settleAt } from "./file-writer.ts";
 import { hashFile } from "./read-content.ts";
-import type { PlannedChunk } from "./restore-plan.ts";
-import { matches, type Signature, type Signatures, signatureOf } from "./signature.ts";
+import { matches, type Signature, type Signatures } from "./signature.ts";
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-export type Owner = { uid: number; gid: number };
-
-export class StagingWriter {
+export class StagingTree {
   readonly #staging: string;
   readonly #owner: Owner | undefined;
-  /** Bytes that files cut into chunks still lack. */
-  readonly #lacking = new Map<string, number>();
-  /** What the file system says of the files that are finished. */
-  readonly #finished = new Map<string, Stats>();
+  /** What the file system says of the files that were there or are taken over. */
+  readonly finished: Finished = new Map();
 
   constructor(staging: string, owner: Owner | undefined) {
     this.#staging = staging;
@@ -79,7 +53,7 @@ export class StagingWriter {
       if (stats === undefined) return true;
       try {
         if (stats.isFile() && stats.size === file.size && hashFile(path) === file.hash) {
-          this.#finish(file);
+          this.finished.set(file.path, settleAt(path, file, this.#owner));
           return false;
         }
       } catch (error) {
@@ -120,7 +94,7 @@ export class StagingWriter {
       // Another file may have been put there between looking and linking.
       const taken = lstatSync(this.#path(file.path));
       if (taken.ino === stats.ino) {
-        this.#finished.set(file.path, taken);
+        this.finished.set(file.path, taken);
         return true;
       }
       rmSync(this.#path(file.path));
@@ -129,68 +103,6 @@ export class StagingWriter {
       if (!isAboutTheFile(error)) throw error;
       return false;
     }
-  }
-
-  writeEmpty(file: SnapshotFile): void {
-    this.#writeWhole(file, new Uint8Array(0));
-  }
-
-  /** Writes a chunk, whose hash was checked, to all its places. Throws when that completes a file with another hash. */
-  writeChunk({ targets, length }: PlannedChunk, bytes: Uint8Array): void {
-    for (const { file, offset } of targets) {
-      if (file.chunks === undefined) {
-        this.#writeWhole(file, bytes);
-        continue;
-      }
-      const fd = openSync(this.#path(file.path), O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600);
-      try {
-        for (let done = 0; done < length; ) done += writeSync(fd, bytes, done, length - done, offset + done);
-      } finally {
-        closeSync(fd);
-      }
-      this.#countDown(file, length);
-    }
-  }
-
-  /** The file is not there yet, and most have the mode that they are made with: a call saved on each of thousands. */
-  #writeWhole(file: SnapshotFile, bytes: Uint8Array): void {
-    const fd = openSync(this.#path(file.path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, file.mode);
-    try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done);
-      this.#settle(fd, file);
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  #countDown(file: SnapshotFile, length: number): void {
-    const lacking = (this.#lacking.get(file.path) ?? file.size) - length;
-    this.#lacking.set(file.path, lacking);
-    if (lacking > 0) return;
-    if (hashFile(this.#path(file.path)) !== file.hash)
-      throw new Error(`${file.path} is not the file that the snapshot names`);
-    this.#finish(file);
-  }
-
-  #finish(file: SnapshotFile): void {
-    const fd = openSync(this.#path(file.path), O_WRONLY | O_NOFOLLOW);
-    try {
-      this.#settle(fd, file);
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  /** The owner first: chown clears bits of the mode. */
-  #settle(fd: number, file: SnapshotFile): void {
-    if (this.#owner !== undefined) fchownSync(fd, this.#owner.uid, this.#owner.gid);
-    futimesSync(fd, file.mtimeMs / 1_000, file.mtimeMs / 1_000);
-    let stats = fstatSync(fd);
-    if ((stats.mode & 0o7777) !== file.mode) {
-      fchmodSync(fd, file.mode);
-      stats = fstatSync(fd);
-    }
-    this.#finished.set(file.path, stats);
   }
 
   makeLinks(entries: readonly SnapshotEntry[]): void {
@@ -214,11 +126,5 @@ export class StagingWriter {
   #settleDirectory(path: string, mode: number): void {
     if (this.#owner !== undefined) chownSync(path, this.#owner.uid, this.#owner.gid);
     chmodSync(path, mode);
-  }
-
-  /** What the next sync compares with: of each file that was written or taken over. */
-  signatures(): Signatures {
-    const now = Date.now();
-    return new Map(Array.from(this.#finished, ([path, stats]) => [path, signatureOf(stats, now)]));
   }
 }
