@@ -108,6 +108,21 @@ test("[F-3] [F-8] a socket whose host has fallen silent is hung up: it is offere
   expect(sent.filter(({ type }) => type === "assign")).toHaveLength(1);
 });
 
+test("[F-3] a host that comes back keeps its leases, whatever its pool had planned for the silence before", () => {
+  const { fleet, store, clock } = pool();
+  fleet.request(request("run-1", 0));
+  fleet.confirm(HOST_ID, SESSION_ID, 1);
+  // Its line is cut, and the new one is there before the time of the old one is over; no ping has come on it yet.
+  clock.now += TIMES.leaseMs - 1;
+  fleet.connected(HOST_ID);
+  clock.now += 1;
+  fleet.deadline(`host:${HOST_ID}`);
+  expect(store.lease(SESSION_ID)).toMatchObject({ epoch: 1, state: "held" });
+  clock.now += TIMES.leaseMs;
+  fleet.deadline(`host:${HOST_ID}`);
+  expect(store.lease(SESSION_ID)).toBeUndefined();
+});
+
 test("[F-7] [F-12] who asks while its refusal of a grant is on its way is placed anew", async () => {
   const { fleet, store, sent } = pool();
   fleet.request(request("run-1", 0));

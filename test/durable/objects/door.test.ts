@@ -62,6 +62,18 @@ describe("the control link", () => {
     await expect(new ScriptedLink(foreign.href).open()).rejects.toThrow("HTTP 403");
   });
 
+  test("[P-7] a ticket that five dial with at the same moment opens for one of them", async () => {
+    const other = await joined();
+    for (let round = 0; round < 5; round++) {
+      const { connect_url } = await other.ask();
+      const dials = await Promise.allSettled(Array.from({ length: 5 }, () => new ScriptedLink(connect_url).open()));
+      expect(dials.map(({ status }) => status).sort()).toEqual([
+        "fulfilled",
+        ...Array.from({ length: 4 }, () => "rejected"),
+      ]);
+    }
+  });
+
   test("[P-7] [R-1.3] a reconnection needs no ticket: the token alone counts", async () => {
     const other = await joined();
     const { reconnect_url, token } = await other.ask();

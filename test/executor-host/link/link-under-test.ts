@@ -23,6 +23,8 @@ export class LinkUnderTest {
   /** The reason of the last close, as each attempt was told. */
   readonly attempts: (CloseName | "unknown" | undefined)[] = [];
   url: string;
+  /** What an attempt waits for before it knows where to dial. */
+  beforeTarget: () => Promise<void> = async () => {};
   /** Called inside the transaction that takes a message. */
   onTake: (message: Out) => void = () => {};
 
@@ -41,6 +43,7 @@ export class LinkUnderTest {
       logger: silentLogger,
       target: async (lastClose) => {
         this.attempts.push(lastClose);
+        await this.beforeTarget();
         return { url: this.url, token: "token-1", epoch };
       },
       take: (message) => {

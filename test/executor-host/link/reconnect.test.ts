@@ -77,6 +77,22 @@ describe("closes", () => {
     await host.lives.next();
   });
 
+  test("[P-9] closed and opened again while it asks where to dial: one connection, not two that throw each other out", async () => {
+    const answers: (() => void)[] = [];
+    host.beforeTarget = () => new Promise((resolve) => answers.push(resolve));
+    host.link.start();
+    host.link.close();
+    host.link.start();
+    expect(answers).toHaveLength(2);
+    // The first one's answer comes last.
+    for (const answer of answers.reverse()) answer();
+    await host.lives.next();
+    host.link.send(say("one"));
+    await host.link.drained();
+    expect(host.peer.connections.all).toHaveLength(1);
+    expect(host.link.state).toBe("live");
+  });
+
   test("[R-1.7] sends into a dying socket lead to a reconnect, and every one of them arrives", async () => {
     await host.up();
     host.peer.cut();
