@@ -97,9 +97,10 @@ export class History {
     return this.#unfoldedBytes >= Math.max(LIMITS.unfoldedBytes, this.#begunBytes);
   }
 
-  /** Folds what runs that go on have finished saying: up to the last moment when no part was being written, as far as is known. */
-  foldFinished(last: number, isOver: IsOver): void {
-    this.fold(this.#parts.closedAt ?? last, isOver);
+  /** Folds what runs that go on have finished saying: up to the last event after which no part was being written. */
+  foldFinished(isOver: IsOver): void {
+    const { closedAt } = this.#parts;
+    if (closedAt !== undefined) this.fold(closedAt, isOver);
     this.#unfoldedBytes = 0;
   }
 

@@ -1,17 +1,23 @@
-/** Which parts of messages are being written, from the events as they come: cheap, and no more than a good guess after a wake. */
+/** Which parts of messages are being written, from the events as they come. After a wake that is seen when one begins or ends. */
 import type { SessionEvent } from "#protocol/events.ts";
 
 export class OpenParts {
   readonly #open = new Set<string>();
-  /** The last event after which no part was being written; undefined when this instance has seen none. */
+  #isKnown = false;
+  /** The last event after which no part was being written; undefined while this instance knows of none. */
   closedAt: number | undefined;
 
   take(events: readonly SessionEvent[]): void {
     for (const event of events) {
-      if (event.type === "message.stop" || event.type === "run.finished") this.#open.clear();
+      if (event.type === "message.stop" || event.type === "run.finished") this.#clear();
       if (event.type === "message.delta") for (const chunk of event.data.chunks) this.#chunk(chunk);
-      if (this.#open.size === 0) this.closedAt = event.seq;
+      if (this.#isKnown && this.#open.size === 0) this.closedAt = event.seq;
     }
+  }
+
+  #clear(): void {
+    this.#open.clear();
+    this.#isKnown = true;
   }
 
   #chunk(chunk: Extract<SessionEvent, { type: "message.delta" }>["data"]["chunks"][number]): void {
@@ -19,20 +25,24 @@ export class OpenParts {
       case "text-start":
       case "reasoning-start":
         this.#open.add(chunk.id);
-        return;
+        break;
       case "text-end":
       case "reasoning-end":
         this.#open.delete(chunk.id);
-        return;
+        break;
       case "tool-input-start":
         this.#open.add(chunk.toolCallId);
-        return;
+        break;
       case "tool-input-available":
       case "tool-input-error":
       case "tool-output-available":
       case "tool-output-error":
       case "tool-output-denied":
         this.#open.delete(chunk.toolCallId);
+        break;
+      default:
+        return;
     }
+    this.#isKnown = true;
   }
 }

@@ -253,7 +253,7 @@ export class Session {
 
   #foldFinished(): void {
     this.#foldIsPlanned = false;
-    this.history.foldFinished(this.#view.cursor, (runId, seq) => this.#isOver(runId, seq));
+    this.history.foldFinished((runId, seq) => this.#isOver(runId, seq));
     this.#checkpoint.store(this.identity, this.#view);
     this.#ctx.waitUntil(this.#archiveMore());
   }

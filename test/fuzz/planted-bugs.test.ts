@@ -364,8 +364,8 @@ const BUGS: [rule: string, bug: string, plant: () => void][] = [
     "what a run has said is put away as if the run were over",
     () => {
       const { foldFinished } = History.prototype;
-      vi.spyOn(History.prototype, "foldFinished").mockImplementation(function (this: History, upTo) {
-        foldFinished.call(this, upTo, () => true);
+      vi.spyOn(History.prototype, "foldFinished").mockImplementation(function (this: History) {
+        foldFinished.call(this, () => true);
       });
     },
   ],

@@ -90,7 +90,7 @@ test("[S-27] what a run has finished saying is one event before it is over, and 
     delta("run_1", { type: "text-delta", id: "2", delta: "yet" }),
   ]);
   for (const event of events) history.stored([event], log.append([event]).length);
-  history.foldFinished(6, isOver);
+  history.foldFinished(isOver);
   const rows = [...log.after(0)].flat();
   expect(rows.map(({ from, seq }) => [from ?? seq, seq])).toEqual([
     [1, 1],
@@ -99,7 +99,7 @@ test("[S-27] what a run has finished saying is one event before it is over, and 
     [6, 6],
   ]);
   expect(history.folded).toBe(4);
-  history.foldFinished(6, isOver);
+  history.foldFinished(isOver);
   expect([...log.after(0)].flat()).toEqual(rows);
 });
 
@@ -124,12 +124,32 @@ test("[S-27] the more a run has said, the more has to come before it is folded a
     ...Array.from({ length: 30 }, () => delta("run_1", long)),
     delta("run_1", { type: "text-end", id: "1" }),
   ]);
-  for (const event of events) log.append([event]);
+  for (const event of events) {
+    log.append([event]);
+    history.stored([event], 0);
+  }
   expect(history.stored([], bytes - 1)).toBe(false);
   expect(history.stored([], 1)).toBe(true);
-  history.foldFinished(events.length, isOver);
+  history.foldFinished(isOver);
   expect(history.folded).toBe(events.length);
   expect(history.stored([], bytes)).toBe(false);
   expect(history.stored([], 3_000_100 - bytes)).toBe(false);
   expect(history.stored([], 200)).toBe(true);
+});
+
+test("[S-27] an object that wakes in the middle of a part folds nothing before it has seen one begin or end", () => {
+  const { log, history, events, isOver } = logOf([
+    prompt("run_1"),
+    delta("run_1", { type: "text-start", id: "1" }, { type: "text-delta", id: "1", delta: "before " }),
+    delta("run_1", { type: "text-delta", id: "1", delta: "and after" }),
+    delta("run_1", { type: "text-end", id: "1" }),
+    delta("run_1", { type: "text-start", id: "2" }),
+  ]);
+  for (const event of events) log.append([event]);
+  history.stored(events.slice(2, 3), 0);
+  history.foldFinished(isOver);
+  expect(history.folded).toBe(0);
+  history.stored(events.slice(3), 0);
+  history.foldFinished(isOver);
+  expect(history.folded).toBe(4);
 });
