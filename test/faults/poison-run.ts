@@ -60,7 +60,7 @@ async function poison(pool: Pool, offers: Offers, { rounds, aloneMs, besideMs }:
     .finally(() => {
       isOver = true;
     });
-  // Without a pause, as those alone were: after a pause a run takes longer, poison or not.
+  // One after the other, as those alone are, and each counts: the slowest of some is slower than one, poison or not.
   const crowd = (async () => {
     while (!isOver) besideMs.push(await healthy());
   })();
