@@ -13,13 +13,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { controlPlaneEnvironment } from "./environment.ts";
+import { KEEPER_FDS, type KeeperMessage, type KeeperStart } from "./keeper-messages.ts";
 import { listenOnPath, listenOnPort } from "./listening-socket.ts";
 import { applyMigrations, type Statement } from "./migrate.ts";
 import { endRecorded, identify, killNow, type ProcessIdentity } from "./process-identity.ts";
 import { inRepository } from "./repository.ts";
 import { Restarts } from "./restarts.ts";
 import { parseWorkerConfig, type WorkerConfig } from "./worker-config.ts";
-import { KEEPER_FDS, type KeeperMessage, type KeeperStart } from "./workerd-keeper.ts";
 
 export type ControlPlaneOptions = {
   /** 0 takes a free one. */
@@ -172,7 +172,8 @@ async function startKeeper({ host, port, start, workerdRecord, log, onExit }: Ke
   const child = spawn(process.execPath, [join(import.meta.dirname, "workerd-keeper.ts")], {
     stdio,
     detached: true,
-    env: controlPlaneEnvironment(process.env),
+    // Miniflare, compiled once, is kept: where Node itself keeps such things unless it is told otherwise.
+    env: { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"), ...controlPlaneEnvironment(process.env) },
   });
   for (const socket of Object.values(sockets)) socket.handOver();
   rmSync(folder, { recursive: true, force: true });

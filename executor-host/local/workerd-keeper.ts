@@ -12,20 +12,9 @@
 import childProcess from "node:child_process";
 import { readFileSync } from "node:fs";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { type MiniflareInput, SOCKETS, workersOf } from "./miniflare-options.ts";
+import { KEEPER_FDS, type KeeperMessage, type KeeperStart } from "./keeper-messages.ts";
+import { SOCKETS, workersOf } from "./miniflare-options.ts";
 import { hasCode } from "./process-identity.ts";
-
-/** What this process is started with, as the first message of its parent. */
-export type KeeperStart = Omit<MiniflareInput, "scripts"> & {
-  scriptPaths: MiniflareInput["scripts"];
-  storageDir: string;
-};
-/** What it says: each workerd it starts, once that it is ready, and what workerd logs. */
-export type KeeperMessage =
-  | { type: "workerd"; pid: number }
-  | { type: "ready" }
-  | { type: "log"; level: string; message: string };
-export const KEEPER_FDS = { public: 4, control: 5, entry: 6 } as const;
 
 /** workerd is up again within half a second; this much later something is wrong for good. */
 const restartDeadlineMs = 15_000;

@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { createTestHarness, type TestHarness } from "wrangler";
+import type { TestHarness } from "wrangler";
 import type { TestControlPlane } from "./control-plane.ts";
 import { SECRETS } from "./secrets.ts";
 import { sharedControlPlane } from "./shared-control-plane.ts";
@@ -42,6 +42,8 @@ export async function sharedWorker(): Promise<WorkerUnderTest> {
 export async function startWorker(secrets: Record<string, string> = SECRETS): Promise<OwnWorker> {
   // wrangler insists on the folder of the portal's files; the API needs none of them.
   mkdirSync(`${ROOT}dist/web`, { recursive: true });
+  // Loaded here: it takes most of a second, and most tests share a control plane that needs no wrangler.
+  const { createTestHarness } = await import("wrangler");
   const harness = createTestHarness({
     root: ROOT,
     workers: [{ configPath: "wrangler.toml", secrets }],
