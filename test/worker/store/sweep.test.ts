@@ -1,7 +1,6 @@
 /** The sweep of the store against uploads, with D1 as it is, a store that the test looks into, and a clock that it moves. */
 
 import { zstdCompressSync } from "node:zlib";
-import type { D1PreparedStatement } from "@cloudflare/workers-types";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { encodeManifest } from "#protocol/manifest-text.ts";
 import type { Manifest } from "#protocol/snapshot.ts";
@@ -13,11 +12,11 @@ import { sha256 } from "../../../worker/store/manifest-bytes.ts";
 import { missingPacks, putPack, putSnapshot } from "../../../worker/store/receive.ts";
 import { type SweepEnv, sweepShelf } from "../../../worker/store/sweep.ts";
 import { MemoryStore } from "../../executor-host/workspace/store-peer.ts";
-import { type OwnWorker, startWorker } from "../../support/worker-under-test.ts";
+import { IndexUnderTest } from "./index-under-test.ts";
 
 const HOUR = 60 * 60_000;
 const DAY = 24 * HOUR;
-let worker: OwnWorker;
+let index: IndexUnderTest;
 let env: SweepEnv;
 let shelf: Shelf;
 let store: MemoryStore;
@@ -28,41 +27,19 @@ let seq = 0;
 let before: () => Promise<void>;
 
 beforeAll(async () => {
-  worker = await startWorker();
-  const { DB } = await worker.harness.getWorker<{ DB: D1Database }>().getEnv();
-  const originals = new WeakMap<object, D1PreparedStatement>();
-  const stepping = (statement: D1PreparedStatement): D1PreparedStatement => {
-    const proxy = new Proxy(statement, {
-      get(of, name) {
-        const method = (Reflect.get(of, name) as (...args: unknown[]) => unknown).bind(of);
-        if (name === "bind") return (...args: unknown[]) => stepping(method(...args) as D1PreparedStatement);
-        return async (...args: unknown[]) => {
-          await before();
-          return method(...args);
-        };
-      },
-    });
-    originals.set(proxy, statement);
-    return proxy;
-  };
-  const hooked = {
-    prepare: (text: string) => stepping(DB.prepare(text)),
-    batch: async (statements: D1PreparedStatement[]) => {
-      await before();
-      return DB.batch(statements.map((statement) => originals.get(statement) ?? statement));
-    },
-  } as unknown as D1Database;
+  index = await IndexUnderTest.start();
+  index.before = () => before();
   const view = async () => {
     await before();
     return { ok: true, view: { workspace: { snapshotId: current } } };
   };
   env = {
-    DB: hooked,
+    DB: index.binding(),
     SESSION: { getByName: () => ({ view }) } as unknown as SweepEnv["SESSION"],
     STORE: {} as R2Bucket,
   };
 }, 180_000);
-afterAll(() => worker.close());
+afterAll(() => index.close());
 
 let shelves = 0;
 beforeEach(() => {
@@ -123,11 +100,11 @@ async function upload(texts: string[], into = shelf): Promise<{ ok: boolean; rea
   const snapshotId = sha256(text);
   if (!put.ok) return { ok: false, reason: put.reason, snapshotId };
   current = snapshotId;
-  await index(snapshotId);
+  await list(snapshotId);
   return { ok: true, snapshotId };
 }
-const index = (id: string) =>
-  worker.sql(
+const list = (id: string) =>
+  index.sql(
     "insert into snapshots (id, organization_id, session_id, files, bytes, created_at, version) values (?,?,?,1,1,?,?)",
     id,
     shelf.organizationId,
@@ -160,7 +137,7 @@ describe("[R-3.6] pruning", () => {
 
   test("never takes the session's own newest, however far the index lags", async () => {
     const { snapshotId } = await upload(["a"]);
-    await worker.sql("delete from snapshots where id = ?", snapshotId);
+    await index.sql("delete from snapshots where id = ?", snapshotId);
     now += 2 * DAY;
     await sweep();
     now += 2 * DAY;
@@ -171,7 +148,7 @@ describe("[R-3.6] pruning", () => {
   test("a deleted session's data go after the grace, pins and all", async () => {
     const { snapshotId } = await upload(["a", "b"]);
     await pinSnapshot(env, "org_1", { id: snapshotId, holder: "people", by: "Ann", now });
-    await worker.sql(
+    await index.sql(
       "insert into sessions (id, organization_id, title, provider, vm_mode, created_by_id, created_by_name, created_at, updated_at, deleted, version) values (?, 'org_1', 't', 'scripted', 'docker', 'u', 'u', 1, ?, 1, 1)",
       shelf.sessionId,
       now,
@@ -280,7 +257,7 @@ describe("collecting", () => {
       const { snapshotId } = await upload(["old"]);
       for (let i = 0; i < 3; i++) {
         seq++;
-        await index(sha256(bytesOf(`${at}/${i}`)));
+        await list(sha256(bytesOf(`${at}/${i}`)));
       }
       now += DAY + 1;
       let step = 0;
@@ -307,7 +284,7 @@ describe("collecting", () => {
 
 describe("quota", () => {
   test("says which, how much is used, and what to do; many at once do not pass together", async () => {
-    await worker.sql(
+    await index.sql(
       "insert into organizations (id, name, created_at, session_store_bytes, organization_store_bytes) values ('org_q', 'Q', 1, 1000, 1500)",
     );
     const first = { organizationId: "org_q", sessionId: "ses_a" };
