@@ -7,7 +7,7 @@
  * because those also come when a run is cut short.
  */
 import { type LanguageModel, streamText, toUIMessageStream } from "ai";
-import { type ClaudeCodeSettings, createClaudeCode } from "ai-sdk-provider-claude-code";
+import type { ClaudeCodeSettings } from "ai-sdk-provider-claude-code";
 import type { ProviderRunStart } from "#protocol/runner-api.ts";
 import type { FailureReason } from "#protocol/vocabulary.ts";
 import { childEnvironment } from "../../child-environment.ts";
@@ -53,6 +53,8 @@ async function runClaude(
   const observer = new Observer(context.conversation, context.note);
   const env = claudeEnvironment(baseEnvironment, { configDir, providerUrl });
   const cli = createCliProcess(cwd, env, context);
+  // Loaded by the first run that needs it: half of what a runner takes to start.
+  const { createClaudeCode } = await import("ai-sdk-provider-claude-code");
   const provider = createClaudeCode({
     defaultSettings: {
       permissionMode: "bypassPermissions",
