@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { giveRunner } from "./runner-toolkit.ts";
 import { within } from "./scripted-host.ts";
 
 const BOOTSTRAP = fileURLToPath(new URL("../../executor-host/local/bootstrap.mjs", import.meta.url));
@@ -36,6 +37,7 @@ export class Gantry {
 
   /** Starts it, or starts it again on the same state. */
   async start(args: string[] = []): Promise<Started> {
+    giveRunner(join(this.stateDir, "host", "toolkit"));
     const all = [BOOTSTRAP, "start", "--json", "--no-open", "--state", this.stateDir, ...args];
     // The keys of whoever runs the tests have no business here.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ANTHROPIC|OPENAI)_/.test(name)));

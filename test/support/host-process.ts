@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestControlPlane } from "./control-plane.ts";
+import { giveRunner } from "./runner-toolkit.ts";
 
 const cli = join(import.meta.dirname, "../../executor-host/cli/gantry.mjs");
 
@@ -39,6 +40,7 @@ export class HostFolder {
 
   /** Starts the daemon; its log goes to `log`. */
   daemon(args: string[] = []): ChildProcess & { log: string[] } {
+    giveRunner(join(this.dir, "toolkit"));
     const child = this.#spawn(["host", "run", ...args]);
     const log: string[] = [];
     child.stderr?.setEncoding("utf8").on("data", (text: string) => log.push(text));
