@@ -6,10 +6,10 @@ import { mark, Viewer } from "../bench/viewer.ts";
 import type { Random } from "../fuzz/random.ts";
 import { Page } from "../support/live-session.ts";
 import { type ScriptedHost, within } from "../support/scripted-host.ts";
-import type { Fault, Trial } from "./fault.ts";
+import type { Fault, Form, Trial } from "./fault.ts";
 import { finished, leave, Pool, type Running } from "./pool.ts";
 
-const VIEWERS = 50;
+const VIEWERS: Record<Form, number> = { long: 50, short: 12 };
 const SLOW_READER = 4429;
 const BEFORE = 100;
 /** More than a page may be behind (8 MiB), with what the sockets on the way hold. */
@@ -18,27 +18,27 @@ const EVENT_BYTES = 20_000;
 
 export const slowReader: Fault = {
   name: "slow-reader",
-  how: `${VIEWERS} viewers of a run with events of ${EVENT_BYTES / 1_000} kB; one stops to read after as many as the seed says and at least ${BEFORE}, and ${BEHIND} more come; it is closed with ${SLOW_READER} and comes back with its cursor: no event is missing or twice, neither with it nor with the others; recovery is until it has everything`,
+  how: `${VIEWERS.long} viewers of a run with events of ${EVENT_BYTES / 1_000} kB; one stops to read after as many as the seed says and at least ${BEFORE}, and ${BEHIND} more come; it is closed with ${SLOW_READER} and comes back with its cursor: no event is missing or twice, neither with it nor with the others; recovery is until it has everything`,
   trials: { long: 20, short: 1 },
   note: (figures) => {
     const ratios = figures.map(({ ratio = 0 }) => ratio);
-    return `p99 of the other ${VIEWERS - 1} is ${rounded(quantile(ratios, 0.5))} times what it was before one stopped (median of the trials)`;
+    return `p99 of the other viewers is ${rounded(quantile(ratios, 0.5))} times what it was before one stopped (median of the trials)`;
   },
-  async open() {
+  async open(form) {
     const pool = await Pool.open();
     const host = await pool.host();
-    return { trial: (random) => stall(pool, host, random), dispose: () => pool.dispose() };
+    return { trial: (random) => stall(pool, host, random, VIEWERS[form]), dispose: () => pool.dispose() };
   },
 };
 
-async function stall(pool: Pool, host: ScriptedHost, random: Random): Promise<Trial> {
+async function stall(pool: Pool, host: ScriptedHost, random: Random, viewers: number): Promise<Trial> {
   const violations: string[] = [];
   const before = BEFORE + random.int(0, 50);
   const all = before + BEHIND;
   const run = await pool.running(host);
   const { mouth, runId, sessionId } = run;
   const from = run.page.view.cursor;
-  const others = await crowd(pool, run);
+  const others = await crowd(pool, run, viewers - 1);
   const slow = await Page.open(pool.plane, sessionId, from);
   const speak = async (first: number, last: number) => {
     const latencies: number[] = [];
@@ -71,11 +71,11 @@ async function stall(pool: Pool, host: ScriptedHost, random: Random): Promise<Tr
 }
 
 /** The viewers who keep up. */
-async function crowd(pool: Pool, { page, sessionId, mouth, runId }: Running) {
+async function crowd(pool: Pool, { page, sessionId, mouth, runId }: Running, size: number) {
   const url = `${pool.plane.url.replace(/^http/, "ws")}/api/sessions/${sessionId}/socket?cursor=${page.view.cursor}`;
   const headers = { authorization: `Bearer ${pool.plane.serviceToken}` };
   const viewers = await Promise.all(
-    Array.from({ length: VIEWERS - 1 }, () => Viewer.open(url, { last: 0, headers, acknowledges: true })),
+    Array.from({ length: size }, () => Viewer.open(url, { last: 0, headers, acknowledges: true })),
   );
   for (const viewer of viewers) await viewer.live();
   return {
