@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addCaller, bootstrap, firstCaller, otherCaller, ownerCookie } from "../support/accounts.ts";
 import { sha256 } from "../support/organization.ts";
-import { type OwnWorker, startWorker } from "../support/worker-under-test.ts";
+import { startWithWrangler, type WranglersWorker } from "../support/worker-under-test.ts";
 
-let worker: OwnWorker;
+let worker: WranglersWorker;
 beforeAll(async () => {
-  worker = await startWorker();
+  worker = await startWithWrangler();
 }, 180_000);
 afterAll(() => worker.close());
 
