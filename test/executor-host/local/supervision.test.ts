@@ -72,7 +72,7 @@ describe("workerd under supervision", () => {
     const load = startLoad(control.url);
     const waitedMs: number[] = [];
     for (let kill = 0; kill < kills; kill++) {
-      await delay(300);
+      await delay(100);
       const pid = workerdPid();
       control.killWorkerd();
       await untilGone(pid);
