@@ -1,9 +1,9 @@
 /**
- * What holds for every provider (adapters/adapter.ts, R-5.3, R-5.9, R-6.3). Each behaviour is asked for in the provider's own
- * way: a script, or a scenario of the fake model server.
+ * What holds for every provider (adapters/adapter.ts, R-2.5, R-5.3, R-5.9, R-6.3), each in a worker as the daemon starts it: its
+ * real CLI in a sealed container. Each behaviour is asked for in the provider's own way: a script, or a scenario of the fake
+ * model server. What needs another CLI process than the tests before stands together, at the end.
  */
-import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { CAPABILITIES, type Capability, capabilitiesOf, capabilityRefusal } from "#protocol/capabilities.ts";
@@ -11,9 +11,8 @@ import type { GivenAnswer, RunEvent } from "#protocol/events.ts";
 import type { ProviderRunStart } from "#protocol/runner-api.ts";
 import type { FailureReason, Provider } from "#protocol/vocabulary.ts";
 import { promptAfterParking } from "../../../durable/session/parking.ts";
-import { processesIn } from "./support/processes.ts";
 import { conversationOf, finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
-import { type RunnerUnderTest, sharedRunner, startRunner } from "./support/runner-process.ts";
+import type { SharedWorker, WorkerInTest } from "./support/shared-worker.ts";
 
 export type Prompts = {
   /** What every run of this suite is given besides its prompt. */
@@ -24,8 +23,10 @@ export type Prompts = {
   /** Writes `content` to made.txt in `cwd`. */
   write: (cwd: string) => string;
   content: string;
-  /** Runs `printf 'from the shell'`. */
+  /** Runs `printf 'from the shell'; exit 3`. */
   command: string;
+  /** Runs `id -u; pwd; env`. */
+  look: string;
   /** One item each: completed, in_progress, pending. */
   todo: string;
   /** Asks "Which colour?" with Red and Blue. */
@@ -35,8 +36,16 @@ export type Prompts = {
   /** Starts a shell that never ends. */
   commandHang: string;
   usage: { prompt: string; inputTokens: number; outputTokens: number };
-  /** Asks for leave, in ask mode, to run `touch made`; asks for it once more when it was interrupted. */
+  /** Asks for leave, in ask mode, to run `touch made`. */
   leave: string;
+  /** Asks for leave, in ask mode, to run `touch again`, and once more when it was interrupted. */
+  again: string;
+  /** Asks for leave, in ask mode, to write "new words" to fresh.txt. */
+  refused?: (cwd: string) => string;
+  /** Is told MARKER-ONE, and says what it was told before. Where a provider can resume. */
+  told?: { prompt: string; history: string };
+  /** The name of a conversation that was never had here. */
+  lost?: string;
   failures: readonly { prompt: string; reason: FailureReason }[];
   /** A program that stays for the next run. */
   kept?: string;
@@ -55,22 +64,43 @@ export const MODEL_FAILURES: Prompts["failures"] = [
   { prompt: "SCN:too-long", reason: "context_exceeded" },
 ];
 
-/** Which providers need a program that an operator may not have installed. */
-const NEEDS_PROGRAM: readonly Provider[] = ["claude-code", "codex-app-server", "opencode", "acp"];
+/** One of each reason: how they are told differs from agent to agent, not from status to status. */
+export const EACH_FAILURE = MODEL_FAILURES.filter(({ prompt }) => !["SCN:error:403", "SCN:error:529"].includes(prompt));
 
-export function describeAdapter(provider: Provider, prompts: Prompts): void {
+/** Is a thought, uses tokens, and is remembered: what was run once is read again. */
+export const THOUGHT = "SCN:think MARKER-ONE";
+
+/** What most of them are asked: scenarios of the fake model. */
+export const SCENARIOS = {
+  text: "SCN:say:hello:world",
+  thought: THOUGHT,
+  write: (cwd: string) => `SCN:write-file FILE:${cwd}/made.txt TEXT:"some words"`,
+  content: "some words",
+  command: `SCN:bash CMD:"printf 'from the shell'; exit 3"`,
+  look: 'SCN:bash CMD:"id -u; pwd; env"',
+  todo: "SCN:todo",
+  question: "SCN:ask",
+  hang: "SCN:hang",
+  commandHang: "SCN:bash-hang",
+  leave: 'SCN:bash CMD:"touch made"',
+  again: 'SCN:insist CMD:"touch again"',
+  refused: (cwd: string) => `SCN:write-file FILE:${cwd}/fresh.txt TEXT:"new words"`,
+  told: { prompt: THOUGHT, history: "SCN:history MARKER-TWO" },
+  failures: MODEL_FAILURES,
+} as const satisfies Partial<Prompts>;
+
+export function describeAdapter(worker: SharedWorker, provider: Provider, prompts: Prompts): void {
   type Prompt = string | ((cwd: string) => string);
-  const shared = sharedRunner();
   const run = async (prompt: Prompt, more: Partial<ProviderRunStart> = {}) => {
-    const runner = await shared();
+    const runner = await worker.next();
     const { client, cwd, runId } = runner;
     const text = typeof prompt === "string" ? prompt : prompt(cwd);
     const answer = await client.start({ ...prompts.order, runId, provider, prompt: text, cwd, ...more });
     expect(answer).toMatchObject({ status: 202 });
-    return runner;
+    return { ...runner, runId: more.runId ?? runId };
   };
   // Of one run different things are to be seen: what was run once is read again.
-  type Ended = RunnerUnderTest & { runId: string; events: RunEvent[] };
+  type Ended = WorkerInTest & { runId: string; events: RunEvent[] };
   const ended = new Map<Prompt, Ended>();
   const runToEnd = async (prompt: Prompt): Promise<Ended> => {
     const known = ended.get(prompt);
@@ -81,7 +111,9 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     return all;
   };
 
+  const ask = { ...prompts.order?.providerOptions, permissionMode: "ask" };
   const agent = prompts.order?.providerOptions?.agent;
+  const LOST = prompts.lost ?? "00000000-0000-4000-8000-000000000000";
   const can = capabilitiesOf(provider, typeof agent === "string" ? agent : undefined);
 
   /** What is not claimed is not tried: a run that requires it is refused before it begins. */
@@ -107,17 +139,34 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     });
 
     test("writes a file in the workspace and shows the tool with input and output", async () => {
-      const { events, cwd } = await runToEnd(prompts.write);
+      const { events, workspaceDir } = await runToEnd(prompts.write);
       expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
-      expect(await readFile(path.join(cwd, "made.txt"), "utf8")).toBe(prompts.content);
+      expect(await readFile(path.join(workspaceDir, "made.txt"), "utf8")).toBe(prompts.content);
       const [tool] = toolsOf(events);
-      expect(tool).toMatchObject({ toolName: expect.stringMatching(/write|patch/i), state: "output-available" });
+      expect(tool).toMatchObject({ toolName: expect.stringMatching(/write|patch|edit/i), state: "output-available" });
       expect(JSON.stringify(tool?.input)).toContain("made.txt");
+      expect(JSON.stringify([tool?.input, tool?.output])).toContain("some words");
     });
 
-    test("runs a command and shows what it printed", async () => {
+    test("[R-2.5] works with a key that it never sees, as nobody in particular, in the workspace", async () => {
+      const { events, cwd, key, model, uid } = await runToEnd(prompts.look);
+      const seen = JSON.stringify(toolsOf(events)[0]?.output);
+      expect(seen).toMatch(new RegExp(`(?<!\\d)${uid}(\\\\r)?\\\\n${cwd}(\\\\r)?\\\\n`));
+      // Of this run, or of the one that its program was started for.
+      expect(seen).toMatch(/GANTRY_RUN_MARK=run_\d+\./);
+      const sent = model.requests.map(({ headers }) => String(headers["x-api-key"] ?? headers.authorization));
+      const keys = new Set(sent.map((value) => value.replace("Bearer ", "")));
+      expect([...keys]).toEqual(provider === "scripted" ? [] : [key]);
+      expect(JSON.stringify(events)).not.toContain(key);
+    });
+
+    test("[R-6.3] runs a command and shows what it printed and how it ended", async () => {
       const { events } = await runToEnd(prompts.command);
-      expect(JSON.stringify(toolsOf(events)[0]?.output)).toContain("from the shell");
+      const [tool] = toolsOf(events);
+      const shown = JSON.stringify([tool?.output, tool?.errorText]);
+      expect(shown).toContain("from the shell");
+      expect(shown).toMatch(/"exitCode":3|exit code 3/i);
+      expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
     });
 
     testOf("todos", "[R-6.4] shows the to-do list", async () => {
@@ -158,14 +207,14 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     });
 
     test("[R-6.4] begins a new conversation where it cannot go on with the earlier one, and warns", async () => {
-      const { client, runId } = await run(prompts.text, { conversationId: "an-earlier-one" });
+      const { client, runId } = await run(prompts.text, { conversationId: LOST });
       const events = await client.events(runId);
       expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
       const said = ofType(events, "run.status").map(({ data }) => data);
       expect(said).toContainEqual(
         expect.objectContaining({ warning: true, detail: expect.stringContaining("begins a new one") }),
       );
-      expect(said.flatMap(({ conversationId }) => conversationId ?? [])).not.toContain("an-earlier-one");
+      expect(said.flatMap(({ conversationId }) => conversationId ?? [])).not.toContain(LOST);
     });
 
     testOf(
@@ -183,14 +232,14 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
     );
 
     test("stopping ends the programs that the run started", async () => {
-      const { client, cwd, runId } = await run(prompts.commandHang);
+      const { client, programs, runId } = await run(prompts.commandHang);
       await client.first(runId, "message.delta", ({ data }) =>
         data.chunks.some((chunk) => chunk.type === "tool-input-available"),
       );
-      await expect.poll(() => processesIn(cwd)).toContainEqual(expect.stringContaining("tail -f"));
+      await expect.poll(programs).toContainEqual(expect.stringContaining("tail -f"));
       await client.stop(runId);
       expect(finishedOf(await client.events(runId))).toMatchObject({ outcome: "cancelled" });
-      const left = (await processesIn(cwd)).filter((command) => !prompts.kept || !command.includes(prompts.kept));
+      const left = (await programs()).filter((command) => !prompts.kept || !command.includes(prompts.kept));
       expect(left).toEqual([]);
     });
 
@@ -199,7 +248,7 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(finishedOf(await client.events(runId))).toMatchObject({ outcome: "timed_out", reason: "timeout" });
     });
 
-    test("a stop while people are asked resolves the question as cancelled", async () => {
+    testOf("questions", "a stop while people are asked resolves the question as cancelled", async () => {
       const { client, runId } = await run(prompts.question);
       const { data } = await client.first(runId, "human_loop.requested");
       await client.stop(runId);
@@ -220,29 +269,6 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       expect(finishedOf(await client.events(next.runId))).toMatchObject({ outcome: "succeeded" });
     });
 
-    test("[S-41] interrupted while it asks for leave, it goes on in its conversation, and is not asked again", async () => {
-      const { client, cwd, process, again } = await startRunner();
-      const providerOptions = { ...prompts.order?.providerOptions, permissionMode: "ask" };
-      const order = { ...prompts.order, provider, cwd, providerOptions };
-      await client.start({ ...order, runId: "run_1", prompt: prompts.leave });
-      const { data } = await client.first("run_1", "human_loop.requested");
-      const { kind, title, rule } = data;
-      const first = client.events("run_1");
-      process.kill("SIGTERM");
-      await once(process, "exit");
-      expect(await readdir(cwd)).not.toContain("made");
-      const given: GivenAnswer[] = [{ kind, title, rule, decision: "allow", scope: "once" }];
-      const { client: later } = await again();
-      const conversationId = conversationOf(await first);
-      const prompt = promptAfterParking(given);
-      await later.start({ ...order, runId: "run_1-p1", prompt, given, conversationId });
-      const events = await later.events("run_1-p1");
-      expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
-      expect(conversationOf(events)).toBe(conversationId);
-      expect(ofType(events, "human_loop.requested")).toEqual([]);
-      expect(await readdir(cwd)).toContain("made");
-    });
-
     test("[R-6.4] refuses a run that requires what it does not claim, by name", () => {
       const wanted = { provider, providerOptions: prompts.order?.providerOptions };
       const lacking = CAPABILITIES.filter((capability) => !can[capability]);
@@ -253,18 +279,99 @@ export function describeAdapter(provider: Provider, prompts: Prompts): void {
       }
     });
 
-    if (NEEDS_PROGRAM.includes(provider))
-      test("[R-5.7] a program that is not installed: cli_missing", async () => {
-        const { client, cwd } = await startRunner({ toolkit: async () => {} });
-        await client.start({ ...prompts.order, runId: "run_1", provider, prompt: prompts.text, cwd });
-        const finished = finishedOf(await client.events("run_1"));
-        expect(finished).toMatchObject({ outcome: "failed", reason: "cli_missing" });
-        expect(finished.evidence).toContain("The Hosts page shows the command");
-      });
-
     test.each(prompts.failures)("[R-5.7] $prompt fails as $reason", async ({ prompt, reason }) => {
       const { events } = await runToEnd(prompt);
       expect(finishedOf(events)).toMatchObject({ outcome: "failed", reason, evidence: expect.stringMatching(/\S/) });
     });
+
+    const { refused } = prompts;
+    // A script asks about nothing that it does.
+    const testOfAsking = (name: string, proof: () => Promise<void>) => {
+      if (can.humanLoop && refused) test(`in ask mode ${name}`, proof);
+    };
+
+    testOfAsking("people see the whole command, and 'for this session' is asked once", async () => {
+      const { client, cwd, workspaceDir, runId } = await run(prompts.leave, { providerOptions: ask });
+      const { data } = await client.first(runId, "human_loop.requested");
+      expect(data).toMatchObject({ kind: "permission", rule: expect.stringContaining("touch made") });
+      expect(data.detail).toMatchObject({ command: expect.stringContaining("touch made"), cwd });
+      await client.reply(runId, { requestId: data.requestId, decision: "allow", scope: "session" });
+      expect(finishedOf(await client.events(runId))).toMatchObject({ outcome: "succeeded" });
+      await rm(path.join(workspaceDir, "made"));
+      const { runId: next } = await run(prompts.leave, { providerOptions: ask });
+      expect(ofType(await client.events(next), "human_loop.requested")).toEqual([]);
+      expect(await readdir(workspaceDir)).toContain("made");
+      await rm(path.join(workspaceDir, "made"));
+    });
+
+    testOfAsking("a refused write is shown and does not happen, and the reason reaches the agent", async () => {
+      const { client, workspaceDir, model, runId } = await run(refused ?? "", { providerOptions: ask });
+      const { data } = await client.first(runId, "human_loop.requested");
+      expect(JSON.stringify(data.detail)).toContain("+new words");
+      await client.reply(runId, { requestId: data.requestId, decision: "deny", reason: "leave it" });
+      const events = await client.events(runId);
+      expect(toolsOf(events)[0]?.state).toMatch(/denied|error/);
+      expect(JSON.stringify(model.requests.at(-1)?.body)).toContain("leave it");
+      expect(await readdir(workspaceDir)).not.toContain("fresh.txt");
+    });
+
+    describe("in another worker", () => {
+      const { told } = prompts;
+      /** What a worker that is gone was told, and what its run asked when it was ended; seen from the worker after it. */
+      const gone = once(async () => {
+        const known = told && (await runToEnd(told.prompt)).events;
+        const asking = can.humanLoop ? await interrupted() : undefined;
+        await worker.restart();
+        return { told: known, asking };
+      });
+      const interrupted = async () => {
+        const { client, runId, workspaceDir } = await run(prompts.again, { providerOptions: ask });
+        const { data } = await client.first(runId, "human_loop.requested");
+        expect(await readdir(workspaceDir)).not.toContain("again");
+        return { runId, data };
+      };
+
+      if (can.resume && told)
+        test("[R-6.4] it goes on with its conversation, and pays only for itself", async () => {
+          const earlier = (await gone()).told ?? [];
+          const conversationId = conversationOf(earlier);
+          const { client, runId } = await run(told.history, { conversationId });
+          const events = await client.events(runId);
+          expect(messageOf(events)?.parts.at(-1)).toMatchObject({
+            text: expect.stringContaining("MARKER-ONE MARKER-TWO"),
+          });
+          // What is told again of the history is not said again.
+          expect(JSON.stringify(ofType(events, "message.delta"))).not.toContain("First I");
+          expect(conversationOf(events)).toBe(conversationId);
+          const [first, second] = [earlier, events].map((events) => ({ ...finishedOf(events).usage, durationMs: 0 }));
+          expect(second).toEqual(first);
+        });
+
+      testOf("humanLoop", "[S-41] it goes on where it asked for leave, and is not asked again", async () => {
+        const { asking } = await gone();
+        if (!asking) throw new Error("nothing was asked");
+        const { kind, title, rule } = asking.data;
+        const given: GivenAnswer[] = [{ kind, title, rule, decision: "allow", scope: "once" }];
+        const asked = await (await worker.next()).client.events(asking.runId);
+        expect(finishedOf(asked)).toMatchObject({ outcome: "failed", reason: "container_failed" });
+        const conversationId = conversationOf(asked);
+        const more = { runId: `${asking.runId}-p1`, providerOptions: ask, given, conversationId };
+        const { client, workspaceDir, runId } = await run(promptAfterParking(given), more);
+        const events = await client.events(runId);
+        expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+        expect(conversationOf(events)).toBe(conversationId);
+        expect(ofType(events, "human_loop.requested")).toEqual([]);
+        expect(await readdir(workspaceDir)).toContain("again");
+      });
+    });
   });
+}
+
+/** The same promise for everybody who asks. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

@@ -6,18 +6,21 @@ import type { GivenAnswer } from "#protocol/events.ts";
 import { describeAdapter } from "./adapter-contract.ts";
 import { finishedOf, messageOf, ofType, toolsOf } from "./support/read.ts";
 import { startRunner } from "./support/runner-process.ts";
+import { sharedWorker } from "./support/shared-worker.ts";
 
-describeAdapter("scripted", {
+describeAdapter(sharedWorker(), "scripted", {
   text: "say hello world",
   thought: "think about it\nsay so",
   write: () => "write made.txt some words",
   content: "some words",
-  command: "bash printf 'from the shell'",
+  command: "bash printf 'from the shell'; exit 3",
+  look: "bash id -u; pwd; env",
   todo: "todo [x] a; [>] b; [ ] c",
   question: "ask question Which colour? | Red | Blue",
   hang: "say begun\nhang",
   commandHang: "bash tail -f /dev/null",
   leave: "ask permission touch made\nbash touch made",
+  again: "ask permission touch again\nbash touch again",
   usage: { prompt: "usage 10 20\nusage 1 2", inputTokens: 11, outputTokens: 22 },
   failures: [
     { prompt: "fail rate_limited", reason: "rate_limited" },

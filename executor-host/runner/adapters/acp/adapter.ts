@@ -1,7 +1,7 @@
 /**
  * Any agent that speaks the Agent Client Protocol, as a program of the run:
  *
- *   Rpc ─ stdio ─ agent ─ HTTP ─ forwarder ─ host's egress proxy
+ *   Connection ─ stdio ─ agent ─ HTTP ─ forwarder ─ host's egress proxy
  *    ├─ Updates    what it says, as chunks and to-do lists
  *    ├─ People     what it asks
  *    └─ Workspace  what it wants done for it
@@ -16,15 +16,16 @@ import type { RunnerOptions } from "../../options.ts";
 import type { Adapter, AdapterContext, AdapterEnd, AdapterReadiness } from "../adapter.ts";
 import { prepareAgentFolder } from "../agent-folder.ts";
 import { type Agent, agentsOf, isInstalled } from "./agents.ts";
+import { Connection, KeptConnection } from "./connection.ts";
+import { costBefore, keepCost } from "./costs.ts";
 import { ASKS_FOR_FAILURES, Attempts, endOf, toldFailure } from "./failures.ts";
 import { People } from "./people.ts";
-import { Program } from "./program.ts";
-import { Rpc, RpcError } from "./rpc.ts";
+import { RpcError } from "./rpc.ts";
 import { openSession } from "./session.ts";
 import { type AcpSettings, readOptions } from "./settings.ts";
 import { Spending } from "./spending.ts";
 import { Updates } from "./updates.ts";
-import { type InitializeAnswer, PROTOCOL_VERSION, type PromptAnswer, type Update } from "./wire.ts";
+import { PROTOCOL_VERSION, type PromptAnswer, type Update } from "./wire.ts";
 import { Workspace } from "./workspace.ts";
 
 /** How long an agent may take to end a turn that was cancelled, before it is ended itself. */
@@ -34,16 +35,19 @@ const MAX_FOLLOW_UPS = 10;
 
 const CAPABILITIES = {
   ...{ fs: { readTextFile: true, writeTextFile: true }, terminal: true, elicitation: { form: {} } },
-  _meta: ASKS_FOR_FAILURES,
+  // Commands that an agent runs by itself are shown by a convention that it wants to be asked for, too.
+  _meta: { ...ASKS_FOR_FAILURES, terminal_output: true },
 };
 
 type Options = Pick<RunnerOptions, "toolkitDir" | "childEnv">;
 
 export function createAcpAdapter(options: Options): Adapter {
+  const kept = new KeptConnection();
   return {
     provider: "acp",
     readiness: () => readiness(options.toolkitDir),
-    run: (input, context) => runAcp(input, context, options),
+    run: (input, context) => runAcp(input, context, options, kept),
+    close: () => kept.close(),
   };
 }
 
@@ -54,7 +58,12 @@ function readiness(toolkitDir: string): AdapterReadiness {
 
 const HOW = "The Hosts page shows the command that installs one.";
 
-async function runAcp(input: ProviderRunStart, context: AdapterContext, options: Options): Promise<AdapterEnd> {
+async function runAcp(
+  input: ProviderRunStart,
+  context: AdapterContext,
+  options: Options,
+  kept: KeptConnection,
+): Promise<AdapterEnd> {
   const { cwd } = input;
   const { providerUrl } = context;
   if (providerUrl === undefined)
@@ -71,34 +80,38 @@ async function runAcp(input: ProviderRunStart, context: AdapterContext, options:
     return failure("cli_missing", `${agent.name} is not installed on this host: it needs ${packages}. ${HOW}`);
   }
   const environment = childEnvironment(process.env, options.childEnv);
+  const folder = await prepareAgentFolder(cwd, `acp-${agent.name}`);
   const command = agent.command({
     toolkitDir: options.toolkitDir,
     workspace: cwd,
-    folder: await prepareAgentFolder(cwd, `acp-${agent.name}`),
+    folder,
     providerUrl: (name) => providerUrl.replace(/[^/]+$/, name),
     model: settings.model,
     asks: settings.permissionMode === "ask",
     environment,
   });
   const attempts = new Attempts();
-  const program = new Program(agent.name, command, cwd, context, (line) => {
+  const connection = kept.take(command, cwd, context) ?? new Connection(agent.name, command, cwd, context);
+  connection.program.onLine = (line) => {
     const words = agent.troubleIn?.(line);
     if (words === undefined) return;
     context.note(`The model server did not answer (${words}); trying again.`);
     attempts.failed(words);
-  });
+  };
   try {
     return await drive({
       input,
       context,
       agent,
+      folder,
       settings,
-      program,
+      connection,
       attempts,
       workspace: new Workspace(cwd, environment, context),
     });
   } finally {
-    await program.leave();
+    if (agent.stays && connection.rpc.isIdle) kept.keep(connection, command, cwd, context);
+    else await connection.program.leave();
   }
 }
 
@@ -106,24 +119,28 @@ type Talk = {
   input: ProviderRunStart;
   context: AdapterContext;
   agent: Agent;
+  /** The agent's own, in the workspace. */
+  folder: string;
   settings: AcpSettings;
-  program: Program;
+  connection: Connection;
   attempts: Attempts;
   workspace: Workspace;
 };
 
 async function drive(talk: Talk): Promise<AdapterEnd> {
-  const { input, context, agent, settings, program, attempts, workspace } = talk;
+  const { input, context, agent, settings, connection, attempts, workspace } = talk;
+  const earlier = earlierOf(input.conversationId, agent.name, context);
   const updates = new Updates(context);
   const people = new People({ agent: agent.name, cwd: input.cwd, mode: settings.permissionMode, context, updates });
-  const rpc = new Rpc(program.child, {
+  connection.rpc.serve({
     request: (method, params) => {
       if (method === "session/request_permission") return people.permission(params);
       if (method === "elicitation/create") return people.form(params);
       return workspace.serve(method, params);
     },
-    notification: (method, { update }) => {
+    notification: (method, { sessionId, update }) => {
       if (method !== "session/update" || typeof update !== "object") return;
+      if (connection.isPast(sessionId)) return;
       const seen = (update ?? {}) as Update;
       updates.see(seen);
       if (seen.sessionUpdate === "tool_call_update" && seen.status === "completed") attempts.progressed();
@@ -131,14 +148,12 @@ async function drive(talk: Talk): Promise<AdapterEnd> {
       if (told?.severity === "warning" && told.title) context.note(told.title);
     },
   });
-  void program.exited.then((words) => rpc.end(new Error(words)));
   const spending = new Spending();
   let end: AdapterEnd | undefined;
   try {
-    const gaveUp = attempts.gaveUp.then((failure): AdapterEnd => ({ ok: false, ...failure }));
-    end = await Promise.race([converse(talk, { rpc, updates, people, spending }), gaveUp]);
+    end = await converse(talk, { earlier, updates, people, spending });
   } catch (error) {
-    end = failureOf(error, agent.troubleIn ? "" : program.stderr);
+    end = failureOf(error, agent.troubleIn ? "" : connection.program.stderr);
   }
   updates.close();
   const usage = spending.usage(updates.costUsd);
@@ -149,27 +164,33 @@ async function drive(talk: Talk): Promise<AdapterEnd> {
   return failure("provider_no_output", `${agent.name} ended without an error and without any output.`);
 }
 
-type Parts = { rpc: Rpc; updates: Updates; people: People; spending: Spending };
+type Parts = { earlier: string | undefined; updates: Updates; people: People; spending: Spending };
 
 /** From the first word to the last. Answers a failure that the agent names, undefined when all was said. @throws RpcError */
-async function converse(talk: Talk, { rpc, updates, people, spending }: Parts): Promise<AdapterEnd | undefined> {
-  const { input, context, agent, settings } = talk;
+async function converse(talk: Talk, { earlier, updates, people, spending }: Parts): Promise<AdapterEnd | undefined> {
+  const { input, context, agent, folder, settings, connection, attempts } = talk;
+  const { rpc } = connection;
   const clientInfo = { name: "gantry", title: "Gantry", version: "1" };
   const hello = { protocolVersion: PROTOCOL_VERSION, clientCapabilities: CAPABILITIES, clientInfo };
-  const { agentCapabilities: capabilities } = await unlessStopped(
-    rpc.request<InitializeAnswer>("initialize", hello),
-    context,
-  );
+  const { agentCapabilities: capabilities } = await unlessStopped(connection.initialize(hello), context);
   const needs = { rpc, cwd: input.cwd, updates, context, capabilities };
-  const earlier = earlierOf(input.conversationId, agent.name, context);
   const sessionId = await unlessStopped(openSession(needs, earlier, settings.model), context);
+  connection.begin(sessionId);
+  updates.costBefore = await costBefore(folder, sessionId);
   context.conversation(`${agent.name}:${sessionId}`);
   const cancel = () => rpc.notify("session/cancel", { sessionId });
   context.signal.addEventListener("abort", cancel, { once: true });
   for (let text = input.prompt, turn = 0; turn <= MAX_FOLLOW_UPS; turn++) {
     const asked = rpc.request<PromptAnswer>("session/prompt", { sessionId, prompt: [{ type: "text", text }] });
-    const { stopReason, usage, _meta } = await unlessStopped(asked, context, CANCEL_MS);
+    const answer = await unlessStopped(Promise.race([asked, attempts.gaveUp]), context, CANCEL_MS);
+    if ("reason" in answer) {
+      cancel();
+      await Promise.race([Promise.allSettled([asked]), passed(CANCEL_MS, context)]);
+      return { ok: false, ...answer };
+    }
+    const { stopReason, usage, _meta } = answer;
     spending.add(usage);
+    if (updates.wholeCostUsd !== undefined) await keepCost(folder, sessionId, updates.wholeCostUsd);
     const failed = endOf(toldFailure(_meta));
     if (failed) return { ok: false, ...failed };
     if (stopReason === "max_tokens")
@@ -180,6 +201,10 @@ async function converse(talk: Talk, { rpc, updates, people, spending }: Parts): 
     if (text === "" || context.signal.aborted) break;
   }
   return undefined;
+}
+
+function passed(delayMs: number, { clock }: AdapterContext): Promise<void> {
+  return new Promise((resolve) => void clock.after(delayMs, resolve));
 }
 
 /** What comes, but not much longer than the run is wanted. */

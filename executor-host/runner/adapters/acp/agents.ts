@@ -36,6 +36,8 @@ export type Agent = {
   /** The toolkit's packages that bring them. */
   packages: readonly string[];
   command: (place: Place) => Command;
+  /** Takes so long to start that its program is kept for the next run; it does all its work by itself. */
+  stays?: boolean;
   /** Reads a line of what it prints: the words of a request that the model did not answer. */
   troubleIn?: (line: string) => string | undefined;
 };
@@ -78,6 +80,7 @@ function opencode(toolkitDir: string): Agent {
     name: "opencode",
     needs: [binary],
     packages: ["opencode"],
+    stays: true,
     troubleIn: opencodeTrouble,
     command: ({ folder, providerUrl, environment, model, asks }) => {
       const config = opencodeConfig(model ?? OPENAI_MODEL, providerUrl("openai"), asks ? "ask" : "bypass");

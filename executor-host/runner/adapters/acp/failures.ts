@@ -7,7 +7,7 @@
  */
 import { classify, evidenceOf, type Failure } from "../../failure.ts";
 
-/** In the client's capabilities: asks for `sessionFailure` in the `_meta` of updates and of a turn's end. */
+/** In the client's capabilities: asks for `sessionFailure` in the `_meta` of a turn's end and of updates. */
 export const ASKS_FOR_FAILURES = { jetbrains: { air: { version: 1, capabilities: ["sessionFailure"] } } };
 
 /** `warning`: it goes on trying. `category` is one of a few words of the extension's, `title` is for people. */

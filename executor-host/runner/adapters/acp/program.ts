@@ -12,25 +12,20 @@ export class Program {
   readonly child: ChildProcess;
   /** Its last words, as soon as it has gone, whatever the reason. */
   readonly exited: Promise<string>;
+  /** Called with each line that it prints beside the protocol. */
+  onLine: (text: string) => void = () => {};
   readonly #context: Pick<AdapterContext, "clock">;
   #stderr = Buffer.alloc(0);
   #line = "";
 
-  /** @param line called with each line that it prints beside the protocol */
-  constructor(
-    name: string,
-    { command, args, env }: Command,
-    cwd: string,
-    context: AdapterContext,
-    line: (text: string) => void = () => {},
-  ) {
+  constructor(name: string, { command, args, env }: Command, cwd: string, context: AdapterContext) {
     this.#context = context;
     this.child = context.spawn(command, args, { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
     this.child.stderr?.on("data", (part: Buffer) => {
       this.#stderr = Buffer.concat([this.#stderr, part]).subarray(-STDERR_BYTES);
       const lines = (this.#line + part.toString("utf8")).split("\n");
       this.#line = (lines.pop() ?? "").slice(-STDERR_BYTES);
-      for (const text of lines) line(text);
+      for (const text of lines) this.onLine(text);
     });
     this.exited = new Promise((resolve) => {
       this.child.once("error", (error) => resolve(error.message));

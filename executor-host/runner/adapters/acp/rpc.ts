@@ -40,15 +40,14 @@ const MAX_LINE_CHARS = 64 * 1024 * 1024;
 
 export class Rpc {
   readonly #child: ChildProcess;
-  readonly #handlers: Handlers;
+  #handlers: Handlers = { request: () => undefined, notification: () => {} };
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
   #over: Error | undefined;
 
   /** Reads from the child's standard output from now on. */
-  constructor(child: ChildProcess, handlers: Handlers) {
+  constructor(child: ChildProcess) {
     this.#child = child;
-    this.#handlers = handlers;
     const decoder = new StringDecoder("utf8");
     let text = "";
     child.stdout?.on("data", (part: Buffer) => {
@@ -59,6 +58,16 @@ export class Rpc {
       for (const line of lines) this.#read(line);
     });
     child.stdin?.on("error", () => {}); // the program has left; its exit says why
+  }
+
+  /** Who answers the agent, and hears what it says, from now on. */
+  serve(handlers: Handlers): void {
+    this.#handlers = handlers;
+  }
+
+  /** Everything that was asked is answered, and more can be asked. */
+  get isIdle(): boolean {
+    return this.#pending.size === 0 && this.#over === undefined;
   }
 
   /** @throws RpcError what the agent answers; what `end` was given when it does not answer any more */

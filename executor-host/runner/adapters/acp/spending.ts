@@ -18,14 +18,26 @@ export class Spending {
       this.#turns.reduce((total, turn) => total + (of(turn) ?? 0), 0);
     return {
       // Whether `inputTokens` counts the cache differs from agent to agent; the total does not.
-      inputTokens: sum(({ totalTokens, inputTokens = 0, outputTokens = 0 }) =>
-        totalTokens === undefined ? inputTokens : Math.max(inputTokens, totalTokens - outputTokens),
-      ),
-      outputTokens: sum(({ outputTokens }) => outputTokens),
+      inputTokens: sum((turn) => {
+        const { totalTokens, inputTokens = 0 } = turn;
+        return totalTokens === undefined ? inputTokens : Math.max(inputTokens, totalTokens - outputOf(turn));
+      }),
+      outputTokens: sum(outputOf),
       cacheReadTokens: sum(({ cachedReadTokens }) => cachedReadTokens),
       cacheWriteTokens: sum(({ cachedWriteTokens }) => cachedWriteTokens),
       reasoningTokens: sum(({ thoughtTokens }) => thoughtTokens),
       ...(costUsd === undefined ? {} : { costUsd }),
     };
   }
+}
+
+/** With what was thought: some agents count that apart, which the total betrays. */
+function outputOf(turn: Tokens): number {
+  const { totalTokens, inputTokens = 0, outputTokens = 0 } = turn;
+  const thought = turn.thoughtTokens ?? 0;
+  const cached = (turn.cachedReadTokens ?? 0) + (turn.cachedWriteTokens ?? 0);
+  const without = [inputTokens + outputTokens, inputTokens + cached + outputTokens];
+  const isApart =
+    totalTokens !== undefined && !without.includes(totalTokens) && without.some((sum) => sum + thought === totalTokens);
+  return isApart ? outputTokens + thought : outputTokens;
 }

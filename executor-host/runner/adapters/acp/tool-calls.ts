@@ -2,6 +2,9 @@
 import { lineDiff } from "../line-diff.ts";
 import type { ToolCall } from "./wire.ts";
 
+/** Of what is shown; an event takes less. */
+const SHOWN_CHARS = 1_000_000;
+
 /** Agents name the kind of what they do; some name the tool, too. */
 const NAMES: Readonly<Record<string, string>> = { execute: "bash", fetch: "webfetch", think: "think" };
 
@@ -32,12 +35,27 @@ export function diffsOf({ content, rawInput }: ToolCall): { path?: string; diff?
 export function outputOf(call: ToolCall): string | Record<string, unknown> {
   const { content, rawOutput } = call;
   const text = (content ?? []).map((part) => textOf(part.content)).join("");
-  const output = text || wordsOf(rawOutput);
-  const exitCode = exitCodeOf(rawOutput);
+  const words = text || call.shown?.output || wordsOf(rawOutput);
+  // Claude Code's agent says 1 of every command that failed, and the code itself in front of what was printed.
+  const [whole = "", said] = /^Exit code (\d+)(?:\n|$)/.exec(words) ?? [];
+  const output = words.slice(whole.length);
+  const exitCode = said === undefined ? (exitCodeOf(rawOutput) ?? call.shown?.exitCode) : Number(said);
   const [change, ...more] = changesOf(content);
   if (exitCode !== undefined) return { exitCode, output };
   if (more.length > 0) return { output, changes: [change, ...more] };
   return change ? { output, diff: change.diff } : output;
+}
+
+/** What the call's terminal has shown with this update, too. */
+export function shownWith(before: ToolCall["shown"], { _meta }: ToolCall): ToolCall["shown"] {
+  const data = _meta?.terminal_output?.data ?? _meta?.terminal_output_delta?.data;
+  const exitCode = _meta?.terminal_exit?.exit_code ?? undefined;
+  if (data === undefined && exitCode === undefined) return before;
+  return {
+    ...before,
+    output: ((before?.output ?? "") + (data ?? "")).slice(-SHOWN_CHARS),
+    ...(exitCode === undefined ? {} : { exitCode }),
+  };
 }
 
 export function textOf(content: unknown): string {

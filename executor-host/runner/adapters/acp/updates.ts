@@ -4,7 +4,7 @@ import type { Todo } from "#protocol/events.ts";
 import { TODO_STATUSES } from "#protocol/vocabulary.ts";
 import type { AdapterContext } from "../adapter.ts";
 import { todosOf } from "../claude-code/todos.ts";
-import { diffsOf, inputOf, nameOf, outputOf, textOf } from "./tool-calls.ts";
+import { diffsOf, inputOf, nameOf, outputOf, shownWith, textOf } from "./tool-calls.ts";
 import type { ToolCall, Update } from "./wire.ts";
 
 type Open = { kind: "text" | "reasoning"; id: string; messageId: string | undefined };
@@ -30,9 +30,18 @@ export class Updates {
   get produced(): boolean {
     return this.#produced;
   }
-  /** In US dollars, of this run; agents count from the beginning of the conversation. */
+  /** In US dollars, of this run; agents count from the beginning of the conversation, or from their own. */
   get costUsd(): number | undefined {
-    return this.#cost === undefined ? undefined : Math.max(0, this.#cost - this.#costBefore);
+    if (this.#cost === undefined) return undefined;
+    return this.#cost < this.#costBefore ? this.#cost : this.#cost - this.#costBefore;
+  }
+  /** As the agent counts. */
+  get wholeCostUsd(): number | undefined {
+    return this.#cost;
+  }
+  /** What the conversation had cost before this run. */
+  set costBefore(usd: number) {
+    this.#costBefore = Math.max(this.#costBefore, usd);
   }
 
   /** What a call is known as; of any moment of it. */
@@ -103,7 +112,8 @@ export class Updates {
     const said = Object.fromEntries(
       Object.entries(update).filter(([, value]) => value !== undefined && value !== null),
     );
-    const call: ToolCall = { ...before, ...said };
+    const _meta = { ...before?._meta, ...update._meta };
+    const call: ToolCall = { ...before, ...said, _meta, shown: shownWith(before?.shown, update) };
     this.#calls.set(toolCallId, call);
     this.#produced = true;
     this.close();

@@ -26,7 +26,15 @@ export type ToolCall = {
   locations?: { path?: string }[] | null;
   rawInput?: unknown;
   rawOutput?: unknown;
-  _meta?: (Meta & { claudeCode?: { toolName?: string; parentToolUseId?: string } }) | null;
+  _meta?: (Meta & TerminalMeta & { claudeCode?: { toolName?: string; parentToolUseId?: string } }) | null;
+  /** Not on the wire: what the agent's own terminal has shown in this call, gathered from its updates. */
+  shown?: { output: string; exitCode?: number };
+};
+/** A convention beside the protocol, for commands that the agent runs by itself: pieces of the output, and how it ended. */
+type TerminalMeta = {
+  terminal_output?: { data?: string } | null;
+  terminal_output_delta?: { data?: string } | null;
+  terminal_exit?: { exit_code?: number | null } | null;
 };
 export type Update = ToolCall & {
   sessionUpdate?: string;

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { afterAll, beforeAll, onTestFailed, onTestFinished } from "vitest";
+import { beforeAll, onTestFinished } from "vitest";
 import { type ModelServer, startModelServer } from "../../../support/model-server/server.ts";
 import { ensureToolkit } from "../../../support/toolkit.ts";
 import { endProcessesIn } from "./processes.ts";
@@ -30,7 +30,7 @@ async function evidence(spoolDir: string, output: string, model: ModelServer): P
 }
 
 /** What the runner gets in its environment and must not hand on. */
-export const HOST_SECRET = "the-host-has-a-secret";
+const HOST_SECRET = "the-host-has-a-secret";
 
 /** The first test of a machine downloads the CLIs; that has a bound of its own. */
 const DOWNLOAD_MS = 10 * 60_000;
@@ -40,50 +40,12 @@ beforeAll(() => ensureToolkit(), DOWNLOAD_MS);
 const LEAVE_MS = 15_000;
 
 /** `toolkit`: fills a folder that the runner takes for its toolkit instead of the one with the real CLIs. */
-type Options = { modelKey?: string; toolkit?: (dir: string) => Promise<void> };
-type AtEnd = (clean: () => Promise<void>) => void;
+type Options = { toolkit?: (dir: string) => Promise<void> };
 
-/** One for the test that calls. */
+/** One for the test that calls, as a process of its own. */
 export async function startRunner(options: Options = {}): Promise<RunnerUnderTest> {
-  const runner = await launchRunner(options, onTestFinished);
-  explainFailure(runner);
-  return runner;
-}
-
-/**
- * One for all tests of the file that call it, one after the other, as a worker runs one prompt after the other. Each call
- * brings a run id of its own. A test that fails may leave a run behind, so the next one gets a new runner.
- */
-export function sharedRunner(): () => Promise<RunnerUnderTest & { runId: string }> {
-  const cleaning: (() => Promise<void>)[] = [];
-  let shared: Promise<RunnerUnderTest & Explained> | undefined;
-  let runs = 0;
-  afterAll(async () => {
-    for (const clean of cleaning.reverse()) await clean();
-  });
-  return async () => {
-    shared ??= launchRunner({}, (clean) => cleaning.push(clean));
-    const runner = await shared;
-    onTestFailed(() => {
-      shared = undefined;
-    });
-    explainFailure(runner);
-    return { ...runner, runId: `run_${++runs}` };
-  };
-}
-
-type Explained = { explain: () => Promise<string> };
-
-/** Called last, so that what it reads is not yet cleaned up: what is registered last runs first. */
-function explainFailure({ explain }: Explained): void {
-  onTestFinished(async ({ task }) => {
-    if (task.result?.state === "fail") console.error(await explain());
-  });
-}
-
-async function launchRunner(options: Options, atEnd: AtEnd): Promise<RunnerUnderTest & Explained> {
   const toolkit = await ensureToolkit();
-  const dir = await temporaryFolder(atEnd);
+  const dir = await temporaryFolder();
   const ownToolkit = path.join(dir, "toolkit");
   if (options.toolkit) {
     await mkdir(ownToolkit);
@@ -94,9 +56,9 @@ async function launchRunner(options: Options, atEnd: AtEnd): Promise<RunnerUnder
   await mkdir(cwd);
   await mkdir(home);
   const egress = path.join(dir, "proxy.sock");
-  const model = await startModelServer({ socketPath: egress, key: options.modelKey });
-  atEnd(() => model.close());
-  atEnd(() => endProcessesIn(cwd));
+  const model = await startModelServer({ socketPath: egress });
+  onTestFinished(() => model.close());
+  onTestFinished(() => endProcessesIn(cwd));
   let output = "";
   const launch = async () => {
     const args = [
@@ -127,7 +89,7 @@ async function launchRunner(options: Options, atEnd: AtEnd): Promise<RunnerUnder
     child.stderr.on("data", (part: Buffer) => {
       output += part;
     });
-    atEnd(async () => {
+    onTestFinished(async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       // Gently: a runner that is killed cannot end what it keeps for a next run.
       child.kill("SIGTERM");
@@ -138,12 +100,16 @@ async function launchRunner(options: Options, atEnd: AtEnd): Promise<RunnerUnder
     await listening;
     return { client: new RunnerClient(path.join(dir, "runner.sock")), process: child };
   };
+  const first = await launch();
+  // Last, so that what it reads is not yet cleaned up: what is registered last runs first.
+  onTestFinished(async ({ task }) => {
+    if (task.result?.state === "fail") console.error(await evidence(path.join(dir, "spool"), output, model));
+  });
   return {
-    ...(await launch()),
+    ...first,
     cwd,
     model,
     output: () => output,
-    explain: () => evidence(path.join(dir, "spool"), output, model),
     again: () => {
       output = "";
       return launch();
