@@ -4,7 +4,7 @@
  *
  *   test/e2e/**                                    e2e      Chromium and a Docker engine
  *   docker.test.ts, *.docker.test.ts, test/docker  docker   a Docker engine
- *   every other *.test.ts                          unit     Node alone
+ *   every other *.test.ts                          unit     Node alone; the adapters' suites say so where no engine answers
  */
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";

@@ -25,7 +25,7 @@ export type Prompts = {
   content: string;
   /** Runs `printf 'from the shell'; exit 3`. */
   command: string;
-  /** Runs `id -u; pwd; env`. */
+  /** Runs `id -u; pwd; env`; ends with a line of its own. */
   look: string;
   /** One item each: completed, in_progress, pending. */
   todo: string;
@@ -77,10 +77,10 @@ export const SCENARIOS = {
   write: (cwd: string) => `SCN:write-file FILE:${cwd}/made.txt TEXT:"some words"`,
   content: "some words",
   command: `SCN:bash CMD:"printf 'from the shell'; exit 3"`,
-  look: 'SCN:bash CMD:"id -u; pwd; env"',
+  look: 'SCN:bash CMD:"id -u; pwd; env"\nin a second line',
   todo: "SCN:todo",
   question: "SCN:ask",
-  hang: "SCN:hang",
+  hang: "SCN:hang MARKER-STOPPED",
   commandHang: "SCN:bash-hang",
   leave: 'SCN:bash CMD:"touch made"',
   again: 'SCN:insist CMD:"touch again"',
@@ -160,6 +160,14 @@ export function describeAdapter(worker: SharedWorker, provider: Provider, prompt
       expect(JSON.stringify(events)).not.toContain(key);
     });
 
+    if (provider !== "scripted")
+      test("gives the model the prompt as it was written", async () => {
+        const { model } = await runToEnd(prompts.look);
+        const bodies = model.requests.map(({ body }) => JSON.stringify(body));
+        // As a text of its own: nothing before it, nothing behind it.
+        expect(bodies.some((body) => body.includes(JSON.stringify(prompts.look)))).toBe(true);
+      });
+
     test("[R-6.3] runs a command and shows what it printed and how it ended", async () => {
       const { events } = await runToEnd(prompts.command);
       const [tool] = toolsOf(events);
@@ -219,7 +227,7 @@ export function describeAdapter(worker: SharedWorker, provider: Provider, prompt
 
     testOf(
       "interrupt",
-      "[R-5.3] a stopped run ends as cancelled, without an error, and takes its message along",
+      "[R-5.3] a stopped run ends as cancelled, without an error, and its conversation goes on",
       async () => {
         const { client, runId } = await run(prompts.hang);
         await client.first(runId, "message.delta");
@@ -228,6 +236,15 @@ export function describeAdapter(worker: SharedWorker, provider: Provider, prompt
         expect(finishedOf(events)).toMatchObject({ outcome: "cancelled" });
         expect(JSON.stringify(events)).not.toContain('"type":"error"');
         expect(ofType(events, "message.stop")).toHaveLength(1);
+        if (!can.resume || !prompts.told) return;
+        // What was stopped is known in its conversation, and is not said again.
+        const conversationId = conversationOf(events);
+        const { runId: next } = await run(prompts.told.history, { conversationId });
+        const later = await client.events(next);
+        expect(conversationOf(later)).toBe(conversationId);
+        const text = ofType(later, "message.stop")[0]?.data.text;
+        expect(text).toContain("MARKER-STOPPED MARKER-TWO");
+        expect(text).not.toContain("I begin.");
       },
     );
 

@@ -1,7 +1,7 @@
 /** The real CLI against the fake model server. */
 import { expect, test } from "vitest";
 import { describeAdapter, SCENARIOS } from "./adapter-contract.ts";
-import { conversationOf, finishedOf, ofType, toolsOf } from "./support/read.ts";
+import { finishedOf, ofType, toolsOf } from "./support/read.ts";
 import { sharedWorker } from "./support/shared-worker.ts";
 
 const provider = "codex-app-server";
@@ -11,25 +11,6 @@ describeAdapter(worker, provider, {
   ...SCENARIOS,
   content: "some words\n", // a patch is made of whole lines
   usage: { prompt: "SCN:todo", inputTokens: 2_400, outputTokens: 68 },
-});
-
-test("the prompt arrives as it was written", async () => {
-  const { client, cwd, model, runId } = await worker.next();
-  await client.start({ runId, provider, prompt: "SCN:think\nwith a second line", cwd });
-  await client.events(runId);
-  const sent = model.requests.map(({ body }) => JSON.stringify(body)).find((text) => text.includes("second line"));
-  expect(sent).toContain('"SCN:think\\nwith a second line"');
-});
-
-test("a conversation goes on after it was stopped", async () => {
-  const { client, cwd, runId } = await worker.next();
-  await client.start({ runId, provider, prompt: "SCN:hang MARKER-STOPPED", cwd });
-  await client.first(runId, "message.delta");
-  await client.stop(runId);
-  const conversationId = conversationOf(await client.events(runId));
-  const { runId: next } = await worker.next();
-  await client.start({ runId: next, provider, prompt: "SCN:history", cwd, conversationId });
-  expect(ofType(await client.events(next), "message.stop")[0]?.data.text).toContain("MARKER-STOPPED");
 });
 
 test("a command shows its exit code, a patch its diff", async () => {

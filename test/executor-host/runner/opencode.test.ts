@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { RunEvent } from "#protocol/events.ts";
 import { describeAdapter, SCENARIOS } from "./adapter-contract.ts";
-import { conversationOf, finishedOf, ofType, toolsOf } from "./support/read.ts";
+import { finishedOf, toolsOf } from "./support/read.ts";
 import { sharedWorker } from "./support/shared-worker.ts";
 
 const provider = "opencode";
@@ -26,19 +26,6 @@ test("[R-6.3] what a sub-agent asks is asked, what it brings back is shown, and 
   const events = await client.events(runId);
   expect(toolsOf(events)).toMatchObject([{ toolName: "task", output: expect.stringContaining("It ran.") }]);
   expect(finishedOf(events)).toMatchObject({ outcome: "succeeded", usage: { outputTokens: 136 } });
-});
-
-test("what was stopped says nothing in the run that follows in its conversation", async () => {
-  const { client, cwd, runId } = await worker.next();
-  await client.start({ runId, provider, prompt: "SCN:hang MARKER-STOPPED", cwd });
-  await client.first(runId, "message.delta");
-  await client.stop(runId);
-  const conversationId = conversationOf(await client.events(runId));
-  const { runId: next } = await worker.next();
-  await client.start({ runId: next, provider, prompt: "SCN:history", cwd, conversationId });
-  const events = await client.events(next);
-  expect(ofType(events, "message.stop")[0]?.data.text).toBe("I was told: MARKER-STOPPED.");
-  expect(conversationOf(events)).toBe(conversationId);
 });
 
 /** What the agent's shell prints as its parent is the server. */
