@@ -43,3 +43,15 @@ test("options that are not on the list are left out, and that is said", async ()
   expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
   expect(ofType(events, "run.status")[1]?.data.detail).toBe("Not understood and left out: env, codexPath");
 });
+
+test("[R-6.3] a sub-agent is shown, with what it was told and how it stands", async () => {
+  const { client, cwd, runId } = await worker.next();
+  const prompt = 'SCN:tool:multi_agent_v1/spawn_agent INPUT:{"message":"look below"}';
+  await client.start({ runId, provider, prompt, cwd });
+  const events = await client.events(runId);
+  expect(finishedOf(events)).toMatchObject({ outcome: "succeeded" });
+  const [sent] = toolsOf(events);
+  expect(sent).toMatchObject({ toolName: "agent", input: { tool: "spawnAgent", prompt: "look below" } });
+  const states = Object.values((sent?.output ?? {}) as Record<string, { status?: string }>);
+  expect(states).toEqual([expect.objectContaining({ status: expect.stringMatching(/\w/) })]);
+});

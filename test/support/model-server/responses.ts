@@ -128,8 +128,11 @@ function toCodexTool(call: ToolCall): object {
   const custom = (name: string, input: string) => ({ type: "custom_tool_call", name, input });
   const named = (name: string, input: object) => ({ type: "function_call", name, arguments: JSON.stringify(input) });
   switch (call.tool) {
-    case "raw":
-      return named(call.name, call.input);
+    case "raw": {
+      // Some of its tools stand in a namespace.
+      const [name = "", namespace] = call.name.split("/").reverse();
+      return { ...named(name, call.input), ...(namespace === undefined ? {} : { namespace }) };
+    }
     case "write":
       return custom("apply_patch", addFile(call));
     case "bash":

@@ -13,7 +13,7 @@
  *   SCN:bash-hang      a command that runs until it is killed
  *   SCN:insist CMD:"command"  runs it, and once more when the agent is told that it was interrupted
  *   SCN:delegate:TOOL:KIND    gives a sub-agent of that kind a command to run, by the agent's own tool for it
- *   SCN:tool:NAME INPUT:{"json":true}                        a tool by the agent's own name for it; INPUT ends the prompt
+ *   SCN:tool:[NAMESPACE/]NAME INPUT:{"json":true}           a tool by the agent's own name for it; INPUT ends the prompt
  */
 import { type Asked, type Conversation, given, turnsOf, workingDirectory } from "./conversation.ts";
 
