@@ -187,6 +187,8 @@ export const EVENT_DATA = {
     nextAt: z.number().optional(),
     /** The host tries no more by itself: a person decides. The worker stays. */
     blocked: z.boolean().optional(),
+    /** Files that were found new or touched since the last snapshot, as far as the host came to look. */
+    files: z.number().int().nonnegative().optional(),
   }),
   "workspace.sync_decided": z.object({
     choice: z.enum(SYNC_CHOICES),

@@ -150,6 +150,8 @@ export const fromHostData = z.discriminatedUnion("type", [
     retryInMs: count.optional(),
     /** No more tries until a person decides. */
     blocked: z.boolean().optional(),
+    /** Files that are not in the store as they are on the disk [P-41]. */
+    files: count.optional(),
   }),
 ]);
 export type FromHostData = z.infer<typeof fromHostData>;

@@ -28,7 +28,7 @@ export type WorkspaceView = {
   files?: number;
   bytes?: number;
   syncedAt?: number;
-  failure?: { reason: string; attempt: number; at: number; nextAt?: number; blocked?: boolean };
+  failure?: { reason: string; attempt: number; at: number; nextAt?: number; blocked?: boolean; files?: number };
   /** Work that was not saved was given up; it lies on the host, set aside. Until the next snapshot. */
   discarded?: { by: Actor; at: number; reason?: string };
   /** Of leases that were lost: what their hosts may still have, or have handed in since. Oldest first. */

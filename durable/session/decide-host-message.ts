@@ -42,9 +42,9 @@ export function decideHostMessage(view: SessionView, message: FromHostData, aske
     case "worker.status":
       return decideWorkerStatus(view, message, asked.now);
     case "sync.failed": {
-      const { reason, attempt, retryInMs, blocked } = message;
+      const { reason, attempt, retryInMs, blocked, files } = message;
       const nextAt = retryInMs === undefined ? undefined : asked.now + retryInMs;
-      return [{ type: "workspace.sync_failed", data: { reason, attempt, nextAt, blocked } }];
+      return [{ type: "workspace.sync_failed", data: { reason, attempt, nextAt, blocked, files } }];
     }
     default:
       return message satisfies never;

@@ -37,15 +37,17 @@ export class SavedWorkspace {
       const always = { sessionId, root: paths.workspace, stateDir: paths.sync, store, traceId };
       return lastSnapshotId === undefined ? always : { ...always, lastSnapshotId };
     };
+    let unsaved: number | undefined;
     this.#loop = new SyncLoop({
       clock: host.clock,
       logger,
       signal,
       sync: async (aborts) => {
+        unsaved = undefined;
         await needs.beforeSync();
         return await host.workspaceTurns.take(sessionId, async () => {
           aborts.throwIfAborted();
-          return await host.syncWorkspace({ ...input(), signal: aborts });
+          return await host.syncWorkspace({ ...input(), signal: aborts, changedFiles: (count) => (unsaved = count) });
         });
       },
       saved: ({ snapshotId }, upToDate) => {
@@ -54,7 +56,7 @@ export class SavedWorkspace {
         const dirty = !upToDate || host.records.runs(sessionId).length > 0;
         host.records.setWorkspace(sessionId, { snapshotId, epoch, dirty });
       },
-      failed: (report) => say({ type: "sync.failed", ...report }),
+      failed: (report) => say({ type: "sync.failed", ...report, ...(unsaved === undefined ? {} : { files: unsaved }) }),
     });
   }
 

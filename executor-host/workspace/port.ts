@@ -26,6 +26,8 @@ export type SyncInput = {
   store: StoreAccess;
   signal?: AbortSignal;
   traceId: string;
+  /** Told how many files are not as the last snapshot has them, or are not in it, as soon as that is known. */
+  changedFiles?: (count: number) => void;
 };
 /** `omitted`: what is not in the snapshot, or not as it was; what policy leaves out is not counted. */
 export type SyncResult = {

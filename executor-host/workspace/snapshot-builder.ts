@@ -31,6 +31,8 @@ export type BuildInput = {
   over?: { upper: string; lower: string } | undefined;
   /** What the last build of this very root has seen of its folders; replaced by what this one sees. */
   folders?: { listings: Listings | undefined };
+  /** Told how many files are about to be read, since they are not as they were known; not when nothing has changed. */
+  changedFiles?: (count: number) => void;
   /** Called after a file was read and before it is looked at again. */
   afterReading?: (path: string) => void;
 };
@@ -75,6 +77,7 @@ export async function buildSnapshot(input: BuildInput): Promise<Build> {
     if (sameOmissions(omitted, last.manifest.omitted)) return unchanged(last, last.signatures);
   }
 
+  input.changedFiles?.(found.filter(({ kind }) => kind === "unread").length);
   const signatures: Signatures = new Map();
   const taken = last === undefined ? [] : takeUntouched(untouched, last, signatures, omitted);
   const packs = new Packs(last, input.emit);

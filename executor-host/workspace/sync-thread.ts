@@ -3,6 +3,7 @@
  * stays free. It talks to sync.ts, which has the network:
  *
  *   thread ◄── SyncThreadInput ───────   sync.ts                  one after the other
+ *          ── changed ────────────►   sync.ts tells how many files
  *          ── pack { hash, bytes } ──►   sync.ts uploads          at most PACKS_AHEAD unconfirmed
  *          ◄── stored ───────────────
  *          ── built | failed ─────────►  sync.ts commits
@@ -20,6 +21,7 @@ import { type BuildInput, buildSnapshot, prepareFor, type Totals } from "./snaps
 
 export type SyncThreadInput = { root: string; stateDir: string; sessionId: string };
 export type FromSyncThread =
+  | { type: "changed"; files: number }
   | { type: "pack"; hash: string; bytes: Uint8Array<ArrayBuffer> }
   | { type: "built"; changed: false; snapshotId: string; totals: Totals }
   | { type: "built"; changed: true; snapshotId: string; totals: Totals; body: Uint8Array<ArrayBuffer>; base?: string }
@@ -62,6 +64,7 @@ async function build(input: SyncThreadInput): Promise<FromSyncThread> {
     sessionId,
     now: Date.now,
     emit,
+    changedFiles: (files) => port.postMessage({ type: "changed", files } satisfies FromSyncThread),
     over,
     // The kernel makes up an overlay's folders out of two: what their times say is not relied on.
     ...(layer === undefined ? { folders } : {}),

@@ -111,6 +111,7 @@ async function runThread(
         if (message.type === "built") resolve(message);
         else if (message.type === "unreadable") resolve("unreadable");
         else if (message.type === "failed") reject(errorOf(message));
+        else if (message.type === "changed") input.changedFiles?.(message.files);
         else {
           const done = upload(message.hash, message.bytes);
           uploads.push(done);

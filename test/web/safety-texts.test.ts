@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { KeptWork } from "#protocol/kept-work.ts";
 import { keptText } from "../../web/session/kept-text.ts";
-import { failureTexts } from "../../web/session/safety-texts.ts";
+import { failureTexts, unsavedText } from "../../web/session/safety-texts.ts";
 
 test("[R-3.2] a failed sync says what is wrong in its title", () => {
   expect(failureTexts({ reason: "quota_exceeded: The session uses 2 GB of 2 GB." })).toEqual({
@@ -11,6 +11,13 @@ test("[R-3.2] a failed sync says what is wrong in its title", () => {
   expect(failureTexts({ reason: "disk_full: ENOSPC" }).title).toBe("Not saved: the host's disk is full");
   const odd = "http_418: a teapot";
   expect(failureTexts({ reason: odd })).toEqual({ title: "Not saved", words: odd });
+});
+
+test("[R-3.2] [P-41] how much is not saved is said when the host has said it, and only then", () => {
+  expect(unsavedText({ files: 3 })).toBe("3 changed files not saved");
+  expect(unsavedText({ files: 1 })).toBe("1 changed file not saved");
+  expect(unsavedText({ files: 0 })).toBeUndefined();
+  expect(unsavedText({})).toBeUndefined();
 });
 
 test("[R-3.2] work on a lost host is said to lie there, and no better than it is", () => {

@@ -1,5 +1,6 @@
 /** Whether the last save went well, in words that claim no more than the event does. Pure. */
 import type { WorkspaceView } from "#protocol/session-view.ts";
+import { plural } from "../format.ts";
 
 /** Reasons of the store and the engine that people can do something about, by the word before the colon. */
 const TITLES: Readonly<Record<string, string>> = {
@@ -9,6 +10,11 @@ const TITLES: Readonly<Record<string, string>> = {
   workspace_unusable: "Not saved: the host cannot reach the files",
   stale_epoch: "Not saved: another host has the session",
 };
+
+/** How much is not saved. A host that does not know, or is too old to say, says nothing: then neither do we. */
+export function unsavedText({ files }: Pick<NonNullable<WorkspaceView["failure"]>, "files">): string | undefined {
+  return files === undefined || files === 0 ? undefined : `${plural(files, "changed file")} not saved`;
+}
 
 /** A failed sync as a title and, below it, the host's own words. */
 export function failureTexts({ reason }: Pick<NonNullable<WorkspaceView["failure"]>, "reason">): {

@@ -8,7 +8,7 @@ import { byteSize, clockTime, plural } from "../format.ts";
 import { useHosts } from "../hosts/host-queries.ts";
 import { RelativeTime } from "../ui/relative-time.tsx";
 import { type DotTone, StatusDot } from "../ui/status-dot.tsx";
-import { failureTexts } from "./safety-texts.ts";
+import { failureTexts, unsavedText } from "./safety-texts.ts";
 
 // Hardly ever seen, so not part of what every conversation waits for.
 const KeptWork = lazy(async () => ({ default: (await import("./kept-work.tsx")).KeptWork }));
@@ -73,6 +73,7 @@ function Saved({ sessionId, workspace }: { sessionId: string; workspace: Workspa
   const { snapshotId, syncedAt, files, bytes, failure, discarded } = workspace;
   if (failure) {
     const { title, words } = failureTexts(failure);
+    const unsaved = unsavedText(failure);
     return (
       <div className="flex items-start gap-2.5 text-warn" role="status">
         <CloudAlert size={16} className="mt-0.5 shrink-0" aria-hidden />
@@ -80,7 +81,7 @@ function Saved({ sessionId, workspace }: { sessionId: string; workspace: Workspa
           {title}
           <span className="block break-words text-ink">{words}</span>
           <span className="block text-xs">
-            Attempt {failure.attempt}
+            {unsaved ? `${unsaved}. ` : ""}Attempt {failure.attempt}
             {failure.nextAt && !failure.blocked ? `, retrying at ${clockTime(failure.nextAt)}` : ""}
             {syncedAt ? `. Last saved at ${clockTime(syncedAt)}` : ". Nothing has been saved yet"}
           </span>

@@ -28,6 +28,14 @@ test("[S-16] an idle worker is told to stop after its time, and is gone only whe
   expect(script.took("release_lease")).toEqual([{ type: "release_lease", epoch: script.view.epoch }]);
 });
 
+test("[P-41] how many files are not saved is in the view when the host has said it with its last failure", () => {
+  const script = idleSession();
+  script.host({ type: "sync.failed", reason: "the store answers 503", attempt: 1, retryInMs: 1_000, files: 3 });
+  expect(script.view.workspace.failure).toMatchObject({ attempt: 1, files: 3 });
+  script.host({ type: "sync.failed", reason: "the store answers 503", attempt: 2, retryInMs: 2_000 });
+  expect(script.view.workspace.failure?.files).toBeUndefined();
+});
+
 test("[S-16] a worker that could not be saved stays, visibly, and takes work again", () => {
   const script = idleSession();
   script.deadline(deadlineName.idle);

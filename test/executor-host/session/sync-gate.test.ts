@@ -76,6 +76,23 @@ describe("the sync gate [R-3.2]", () => {
     expect(existsSync(join(kept, aside, "unsaved"))).toBe(true);
   });
 
+  test("[P-41] how many files wait to be saved is told with the failure, and nothing when the host could not look", async () => {
+    const { data } = await idleSession({ clock: new HeldClock() });
+    const failure = new StoreError("store_unreachable", "away", true);
+    under.sync = async ({ changedFiles }) => {
+      changedFiles?.(3);
+      throw failure;
+    };
+    data.send({ type: "sync.now" });
+    expect(await data.messages.next(({ type }) => type === "sync.failed")).toMatchObject({ attempt: 1, files: 3 });
+    under.sync = async () => {
+      throw failure;
+    };
+    data.send({ type: "sync.now" });
+    const blind = await data.messages.next((m) => m.type === "sync.failed" && m.attempt === 2);
+    expect(blind).not.toHaveProperty("files");
+  });
+
   test("a sync that fails keeps the worker, is reported and tried again after 1, 2, 4 s", async () => {
     const clock = new HeldClock();
     const { data } = await idleSession({ clock });

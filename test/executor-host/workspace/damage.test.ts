@@ -1,12 +1,16 @@
 /** FACTS C2 rows 12 and 13: whatever the store or the line does to bytes is noticed, and never becomes a workspace. */
-import { existsSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { existsSync, lstatSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { StoreError } from "../../../executor-host/workspace/port.ts";
 import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
 import { loadManifest, ManifestCache, readFile } from "../../../worker/store/read.ts";
 import { describeTree, type Fixture, fakeTools, fixture, noise } from "./fixture.ts";
 import { refusal } from "./store-peer.ts";
+
+/** Longer than a signature waits. */
+const SETTLED_MS = 60;
 
 let at: Fixture;
 beforeEach(() => {
@@ -147,6 +151,28 @@ describe("a store with bad days", () => {
       expect(describeTree(there.root)).toEqual(describeTree(at.root));
     },
   );
+
+  test("[P-41] a sync says how many files are new or touched before it sends any, and nothing when none is", async () => {
+    const counts: number[] = [];
+    const input = { ...at.input, changedFiles: (count: number) => void counts.push(count) };
+    failing(1_000, async () => refusal(503, "unavailable"));
+    await syncWorkspace(input, fakeTools()).catch(() => undefined);
+    expect(counts).toEqual([3]);
+    at.peer.fault = () => undefined;
+    await syncWorkspace(input);
+    counts.length = 0;
+    const old = new Date(1_000_000);
+    for (const path of ["a.txt", "b.bin", "dir/c.txt"]) utimesSync(join(at.root, path), old, old);
+    const settled = () => Date.now() > lstatSync(join(at.root, "dir/c.txt")).ctimeMs + SETTLED_MS;
+    await vi.waitUntil(settled, { interval: 10 });
+    await syncWorkspace(input);
+    await syncWorkspace(input);
+    expect(counts).toEqual([3]);
+    at.write("a.txt", "edited");
+    at.write("new", "new");
+    await syncWorkspace(input);
+    expect(counts).toEqual([3, 2]);
+  });
 
   test("a stale epoch ends the sync at once", async () => {
     at.peer.epoch = 2;
