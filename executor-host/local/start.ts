@@ -36,6 +36,7 @@ async function main(): Promise<void> {
   undo.push(state.release);
   await build({ log: (message) => printLog("gantry", message) });
 
+  printLog("gantry", "Starting the control plane …");
   const controlPlane = await startOnFreePort(options, state);
   undo.push(() => controlPlane.dispose());
   state.save({ port: Number(new URL(controlPlane.url).port) });
@@ -56,6 +57,7 @@ async function main(): Promise<void> {
   const hostId = mustJoin ? await joinHost(host, controlPlane.url, minted.joinToken ?? "") : joined.hostId;
 
   if (await endLeftOverHost(state.hostDir)) printLog("gantry", "An earlier start was killed; its host was ended.");
+  printLog("gantry", "Starting this machine's host …");
   const running = runHost(host);
   undo.push(running.stop);
   force.push(running.kill);
