@@ -10,8 +10,7 @@ import type { HostAccess } from "./link/access.ts";
 import type { Logger } from "./logs.ts";
 import type { Records } from "./session/records.ts";
 import type { Turns } from "./session/turns.ts";
-import type { RestoreInput, RestoreResult, SyncInput, SyncResult } from "./workspace/port.ts";
-import type { Bases } from "./workspace/warm-base.ts";
+import type { Bases, RestoreInput, RestoreResult, SyncInput, SyncResult } from "./workspace/port.ts";
 
 /** A session's way out. `dir` is mounted into the worker and holds the proxy's socket. */
 export type Egress = { dir: string; close(): Promise<void> };

@@ -1,5 +1,5 @@
 /** The parts of a pool that operators and sweeps deal with. */
-import type { ControlSockets } from "./control-inbox.ts";
+import type { ControlSockets } from "./control-sockets.ts";
 import { HostReports } from "./host-reports.ts";
 import { PoolSettingsStore } from "./pool-settings.ts";
 import type { PoolCareNeeds } from "./reconcile.ts";

@@ -15,7 +15,8 @@ import { answerClose, type HostInboxNeeds, type HostSocketPhase, onHostFrame } f
 import { LinkStore } from "../shell/link-store.ts";
 import { guardSocket } from "../shell/socket-guard.ts";
 import { type Care, careOf } from "./care.ts";
-import { AUTH_DEADLINE, ControlSockets, controlNeeds, openControl, renewToken } from "./control-inbox.ts";
+import { controlNeeds, openControl, renewToken } from "./control-inbox.ts";
+import { AUTH_DEADLINE, ControlSockets } from "./control-sockets.ts";
 import { Fleet } from "./fleet.ts";
 import { FleetStore } from "./fleet-store.ts";
 import { hostRecords } from "./host-records.ts";

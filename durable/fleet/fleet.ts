@@ -2,33 +2,14 @@
  * The turns of a pool: a request comes in, a host says something, a deadline passes. Each turn changes the tables, places
  * what can be placed, and leaves what others have to learn in the outbox.
  */
-
 import { TIMES } from "#protocol/limits.ts";
-import type { FromHostControl, HostFacts, ToHostControl } from "#protocol/messages.ts";
+import type { FromHostControl, HostFacts } from "#protocol/messages.ts";
 import type { LeaseGrant, LeaseRequest } from "#protocol/objects.ts";
-import type { Deadlines } from "../shell/deadlines.ts";
-import type { Outbox } from "../shell/outbox.ts";
-import type { FleetStore, LeaseRow } from "./fleet-store.ts";
+import type { FleetNeeds } from "./fleet-needs.ts";
+import type { LeaseRow } from "./fleet-store.ts";
 import { leaseEndsAt } from "./host-liveness.ts";
 import { deadlineName, sessionKey } from "./names.ts";
 import { askForRoom, placeWaiting } from "./placing.ts";
-
-export type FleetNeeds = {
-  store: FleetStore;
-  deadlines: Deadlines;
-  outbox: Outbox;
-  now(): number;
-  sendToHost(hostId: string, message: ToHostControl): void;
-  /** True while the host has a live, authenticated socket. */
-  isConnected(hostId: string): boolean;
-  /** The last ping of a connected host that the platform answered. */
-  lastPingAt(hostId: string): number | undefined;
-  /** Closes the sockets of a host that has fallen silent: one that is there after all dials again. */
-  hangUp(hostId: string, reason: string): void;
-  /** Mints the token that a host asked for; answered later through sendToHost. */
-  renewToken(hostId: string): void;
-  linkUrls(sessionId: string): { dataUrl: string; storeUrl: string };
-};
 
 export class Fleet {
   readonly #needs: FleetNeeds;

@@ -1,6 +1,6 @@
 /** Carries out a placement: offers go to hosts with a deadline, and whoever waits on is told why. */
 import { TIMES } from "#protocol/limits.ts";
-import type { FleetNeeds } from "./fleet.ts";
+import type { FleetNeeds } from "./fleet-needs.ts";
 import { deadlineName, sessionKey, yieldKey } from "./names.ts";
 import { type Placement, place } from "./placement.ts";
 

@@ -1,7 +1,7 @@
 /** The settings of a pool, and how they reach its hosts: at once those that are there, the others when they come back. */
 import { applyPatch, type PoolSettingsPatch, poolSettings, type VersionedSettings } from "#protocol/pool-settings.ts";
 import { upgrade } from "../shell/schema.ts";
-import type { ControlSockets } from "./control-inbox.ts";
+import type { ControlSockets } from "./control-sockets.ts";
 
 /** Each setting by its name: one that was taken back while a host was away goes back to the host's own, too. */
 const UNSET = Object.fromEntries(Object.keys(poolSettings.shape).map((name) => [name, null]));

@@ -7,15 +7,11 @@
  *   preserved   it came back, and `snapshotId` has its files
  */
 import type { SessionEvent } from "./events.ts";
-import { isParked } from "./run-view.ts";
-import type { SessionView } from "./session-view.ts";
+import { isParked, type RunView } from "./run-view.ts";
+import type { KeptWork, WorkerView, WorkspaceView } from "./workspace-view.ts";
 
-export type KeptWork = { hostId: string; epoch: number; at: number } & (
-  | { state: "unknown" }
-  /** `base`: the session's newest snapshot when the host was lost. */
-  | { state: "unsaved"; base?: string | undefined }
-  | { state: "preserved"; snapshotId: string; files: number; bytes?: number | undefined }
-);
+/** What of a session tells whether a lease has work that is nowhere else. */
+type Leased = { runs: readonly RunView[]; worker: WorkerView; epoch: number; workspace: WorkspaceView };
 
 /** More than a session ever has; the oldest of the least use go first. */
 const KEPT = 20;
@@ -24,7 +20,7 @@ const USE: Readonly<Record<KeptWork["state"], number>> = { unknown: 0, unsaved: 
 type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>;
 
 /** The lease of `view` ends without the host's word that all is saved. */
-export function withLostLease(view: SessionView, at: number): KeptWork[] {
+export function withLostLease(view: Leased, at: number): KeptWork[] {
   const { worker, epoch, workspace } = view;
   const kept = workspace.kept ?? [];
   if (worker.state !== "starting" && worker.state !== "active" && worker.state !== "stopping") return kept;
@@ -43,7 +39,7 @@ export function withPreserved(kept: readonly KeptWork[] = [], { data, at }: Of<"
 }
 
 /** `hostId` has saved: had it gone on from the very files that it had kept, they are in this snapshot. */
-export function withSavedAgain(view: SessionView): KeptWork[] | undefined {
+export function withSavedAgain(view: Leased): KeptWork[] | undefined {
   const { worker, workspace } = view;
   return workspace.kept?.map((entry) => {
     const same = "hostId" in worker && worker.hostId === entry.hostId;
@@ -53,7 +49,7 @@ export function withSavedAgain(view: SessionView): KeptWork[] | undefined {
   });
 }
 
-function hasUnsavedWork({ runs, workspace }: SessionView): boolean {
+function hasUnsavedWork({ runs, workspace }: Leased): boolean {
   if (workspace.failure) return true;
   const { syncedAt = 0 } = workspace;
   return runs.some((run) => {

@@ -4,36 +4,11 @@
  * decisions need none of it, and it may be large.
  */
 import type { Actor, HumanLoopRequest, SessionEvent, Todo } from "./events.ts";
-import { type KeptWork, withLostLease, withPreserved, withSavedAgain } from "./kept-work.ts";
+import { withLostLease, withPreserved, withSavedAgain } from "./kept-work.ts";
 import { LIMITS } from "./limits.ts";
 import { finishedRun, type RunView, runWithAnswer, runWithStatus } from "./run-view.ts";
 import type { Provider, VmMode } from "./vocabulary.ts";
-
-export type WorkerView =
-  | { state: "cold"; detail?: string }
-  | {
-      state: "starting" | "active" | "stopping";
-      hostId: string;
-      since: number;
-      detail?: string;
-      /** The host's labels as they were when it got the lease. */
-      labels?: Record<string, string>;
-    }
-  /** Saved and gone; `hostId` still has the files warm. */
-  | { state: "stopped"; hostId: string; since: number; detail?: string };
-
-export type WorkspaceView = {
-  /** The newest snapshot that is safely in the store. */
-  snapshotId?: string;
-  files?: number;
-  bytes?: number;
-  syncedAt?: number;
-  failure?: { reason: string; attempt: number; at: number; nextAt?: number; blocked?: boolean; files?: number };
-  /** Work that was not saved was given up; it lies on the host, set aside. Until the next snapshot. */
-  discarded?: { by: Actor; at: number; reason?: string };
-  /** Of leases that were lost: what their hosts may still have, or have handed in since. Oldest first. */
-  kept?: KeptWork[];
-};
+import type { WorkerView, WorkspaceView } from "./workspace-view.ts";
 
 /** `seq`: of its event; what is older has none. */
 export type PendingRequest = HumanLoopRequest & { runId: string; requestedAt: number; seq?: number; seenBy?: Actor };

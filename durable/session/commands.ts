@@ -1,7 +1,7 @@
 /** What can be asked of a session, whoever asks: a person, the fleet, the host, the store, the clock. */
-import type { Actor, HumanLoopReply } from "#protocol/events.ts";
+import type { Actor, HumanLoopReply, NewEvent } from "#protocol/events.ts";
 import type { FromHostData } from "#protocol/messages.ts";
-import type { CommitSnapshot, CreateSession } from "#protocol/objects.ts";
+import type { CommitSnapshot, CreateSession, Rejection } from "#protocol/objects.ts";
 import type { PromptInput } from "#protocol/viewer.ts";
 import type { SyncChoice } from "#protocol/vocabulary.ts";
 
@@ -34,6 +34,9 @@ export type SessionCommand =
  * with, which is stored in one row with what it brings.
  */
 export type Asked = { by: Actor; now: number; traceId: string; message?: { epoch: number; n: number } };
+
+/** What happens because of a command, or why nothing does. */
+export type Decision = { ok: true; events: NewEvent[] } | Rejection;
 
 /** The names of a session's deadlines (SPEC [S-19]). */
 export const deadlineName = {

@@ -1,8 +1,7 @@
 /** What people decide about a workspace that its host cannot save, and what becomes of work that a lost host had. */
 import { type CommitSnapshot, type Rejection, reject, type StoreAccess } from "#protocol/objects.ts";
 import { activeRun, type SessionView } from "#protocol/session-view.ts";
-import type { Asked, SessionCommand } from "./commands.ts";
-import type { Decision } from "./decide.ts";
+import type { Asked, Decision, SessionCommand } from "./commands.ts";
 import { holdsLease, leaseRefusal, stopIdleWorker } from "./run-steps.ts";
 
 export function decideSync(

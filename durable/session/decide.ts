@@ -5,9 +5,9 @@
 import { capabilityRefusal } from "#protocol/capabilities.ts";
 import type { NewEvent } from "#protocol/events.ts";
 import { LIMITS } from "#protocol/limits.ts";
-import { type Rejection, reject } from "#protocol/objects.ts";
+import { reject } from "#protocol/objects.ts";
 import { activeRun, applyEvent, queuedRuns, runById, type SessionView } from "#protocol/session-view.ts";
-import type { Asked, SessionCommand } from "./commands.ts";
+import type { Asked, Decision, SessionCommand } from "./commands.ts";
 import { decideDeadline } from "./decide-deadline.ts";
 import { decideHostMessage } from "./decide-host-message.ts";
 import { decideReconcile } from "./decide-reconcile.ts";
@@ -24,8 +24,6 @@ import {
   stopIdleWorker,
 } from "./run-steps.ts";
 import { decideSeen } from "./seen.ts";
-
-export type Decision = { ok: true; events: NewEvent[] } | Rejection;
 
 export function decide(view: SessionView, command: SessionCommand, asked: Asked): Decision {
   if (command.type !== "create") {

@@ -5,7 +5,8 @@ import type { Settings, StatePaths } from "../config.ts";
 import type { Logger } from "../logs.ts";
 import { readLayer } from "./layer.ts";
 import { unmount } from "./overlay.ts";
-import { type Bases, canKeepBases } from "./warm-base.ts";
+import type { Bases } from "./port.ts";
+import { canKeepBases } from "./warm-base.ts";
 
 const ENGINE_PID_FILE = "/run/docker.pid";
 

@@ -2,8 +2,6 @@
  * What the daemon asks of the workspace engine. The engine keeps its scan index in `stateDir`; the store is reached
  * over HTTP (durable/protocol/snapshot.ts says how) with a token that may change while it works.
  */
-import type { Bases } from "./warm-base.ts";
-
 export type StoreAccess = {
   /** The assignment's `storeUrl`, which is a path, made whole with the control plane's origin. */
   url: string;
@@ -37,6 +35,15 @@ export type SyncResult = {
   bytesSent: number;
   changed: boolean;
   omitted: number;
+};
+
+/** Where a host keeps its warm bases (warm-base.ts). */
+export type Bases = {
+  folder: string;
+  /** As many unused ones are kept. */
+  atMost: number;
+  /** The bases that workspaces of this host lie on, as folders. */
+  inUse: () => ReadonlySet<string>;
 };
 
 export type RestoreInput = SyncInput & {

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
 import { hasCurrent, keepSnapshot, readManifestText, shareSnapshot } from "./index-file.ts";
 import { lowerOf, readLayer, upperOf } from "./layer.ts";
-import { type RestoreInput, type RestoreResult, StoreError } from "./port.ts";
+import { type Bases, type RestoreInput, type RestoreResult, StoreError } from "./port.ts";
 import { removeTree } from "./remove-tree.ts";
 import { errorOf } from "./restore-failure.ts";
 import { finishInterruptedRestore, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
@@ -20,7 +20,7 @@ import {
   takeRestoreThreads,
 } from "./restore-threads.ts";
 import { realTools, StoreClient, type StoreTools } from "./store-client.ts";
-import { type Base, type Bases, findBase, findTree, makeBase, pruneBases, stateOf, treeOf } from "./warm-base.ts";
+import { type Base, findBase, findTree, makeBase, pruneBases, stateOf, treeOf } from "./warm-base.ts";
 
 /** `failBefore` is for tests: the step before which everything ends as if the daemon had been killed. */
 export type RestoreTools = StoreTools & { failBefore?: string };

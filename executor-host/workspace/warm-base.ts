@@ -22,17 +22,10 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { isMountable, overlayWorks } from "./overlay.ts";
-import { type RestoreResult, StoreError } from "./port.ts";
+import { type Bases, type RestoreResult, StoreError } from "./port.ts";
 import { sha256 } from "./read-content.ts";
 import { removeTree } from "./remove-tree.ts";
 
-export type Bases = {
-  folder: string;
-  /** As many unused ones are kept. */
-  atMost: number;
-  /** The bases that workspaces of this host lie on, as folders. */
-  inUse: () => ReadonlySet<string>;
-};
 export type Base = { folder: string; files: number; bytes: number };
 
 /** Restores of the same base wait for the first. */

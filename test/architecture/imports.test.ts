@@ -60,12 +60,14 @@ describe("imports", () => {
     expect(needless).toEqual([]);
   });
 
-  it("have no cycle (types are erased and do not count)", () => {
+  it("have no cycle: who needs whom has a direction", () => {
     const next = new Map(
-      sources.map((file) => [
-        file.path,
-        file.imports.flatMap((to) => (to.kind === "file" && !to.typeOnly ? [to.target] : [])),
-      ]),
+      sources.map((file) => {
+        // A test's world and the parts of it name each other's types; of the program not even types do.
+        const counts = (typeOnly: boolean) => !typeOnly || !file.path.startsWith("test/");
+        const targets = file.imports.flatMap((to) => (to.kind === "file" && counts(to.typeOnly) ? [to.target] : []));
+        return [file.path, targets];
+      }),
     );
     expect(cyclesIn(next)).toEqual([]);
   });

@@ -161,7 +161,7 @@ export const EXCEPTIONS: readonly { from: string; to: string; reason: string }[]
     reason: "workerd finds object classes among the exports of the entry",
   },
   {
-    from: "worker/auth/principal.ts",
+    from: "worker/auth/authenticate.ts",
     to: "durable/shell/host-token.ts",
     reason: "a host's token is good for routes and for sockets; one place signs and checks it",
   },

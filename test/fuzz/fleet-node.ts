@@ -2,7 +2,8 @@
 import type { FleetRpc, LeaseRequest, SessionRpc } from "#protocol/objects.ts";
 import { reject } from "#protocol/objects.ts";
 import { type Care, careOf } from "../../durable/fleet/care.ts";
-import { ControlSockets, controlNeeds } from "../../durable/fleet/control-inbox.ts";
+import { controlNeeds } from "../../durable/fleet/control-inbox.ts";
+import { ControlSockets } from "../../durable/fleet/control-sockets.ts";
 import { Fleet } from "../../durable/fleet/fleet.ts";
 import { FleetStore } from "../../durable/fleet/fleet-store.ts";
 import { laneOfNews, tellSessions } from "../../durable/fleet/session-calls.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { KeptWork } from "#protocol/kept-work.ts";
+import type { KeptWork } from "#protocol/workspace-view.ts";
 import { keptText } from "../../web/session/kept-text.ts";
 import { failureTexts, unsavedText } from "../../web/session/safety-texts.ts";
 

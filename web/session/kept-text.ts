@@ -1,6 +1,6 @@
 /** Where the unsaved work of a host lies that lost the session, in words. Pure. */
 import type { HostRecord } from "#protocol/http.ts";
-import type { KeptWork } from "#protocol/kept-work.ts";
+import type { KeptWork } from "#protocol/workspace-view.ts";
 import { plural } from "../format.ts";
 
 export type KeptText = { text: string; snapshotId?: string; warn: boolean };

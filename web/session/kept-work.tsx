@@ -1,7 +1,7 @@
 /** Work that hosts have which lost the session: where it lies, or the snapshot that it has become. */
 import { Link } from "@tanstack/react-router";
 import type { HostRecord } from "#protocol/http.ts";
-import type { KeptWork as Kept } from "#protocol/kept-work.ts";
+import type { KeptWork as Kept } from "#protocol/workspace-view.ts";
 import { keptText } from "./kept-text.ts";
 
 type Props = { sessionId: string; kept: readonly Kept[]; hosts: readonly HostRecord[] | undefined };

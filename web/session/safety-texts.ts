@@ -1,5 +1,5 @@
 /** Whether the last save went well, in words that claim no more than the event does. Pure. */
-import type { WorkspaceView } from "#protocol/session-view.ts";
+import type { WorkspaceView } from "#protocol/workspace-view.ts";
 import { plural } from "../format.ts";
 
 /** Reasons of the store and the engine that people can do something about, by the word before the colon. */

@@ -2,8 +2,8 @@
 import { CloudAlert, CloudCheck, CloudOff } from "lucide-react";
 import { lazy, memo, Suspense } from "react";
 import type { HostRecord } from "#protocol/http.ts";
-import type { WorkerView, WorkspaceView } from "#protocol/session-view.ts";
 import type { HostStatus } from "#protocol/vocabulary.ts";
+import type { WorkerView, WorkspaceView } from "#protocol/workspace-view.ts";
 import { byteSize, clockTime, plural } from "../format.ts";
 import { useHosts } from "../hosts/host-queries.ts";
 import { RelativeTime } from "../ui/relative-time.tsx";

@@ -13,9 +13,10 @@ import { findTargetHandler } from "hono/utils/handler";
 import type { AppEnv } from "../context.ts";
 import { recordAudit } from "../db/audit.ts";
 import { refuse } from "../errors.ts";
+import { authenticate } from "./authenticate.ts";
 import { requireOwnOrigin } from "./origin.ts";
 import { type Permission, permissionsOf } from "./permissions.ts";
-import { authenticate, may, type Principal } from "./principal.ts";
+import { may, type Principal } from "./principal.ts";
 
 const DECLARATION = Symbol("gantry.permission");
 export type Declaration = Permission | { public: string };

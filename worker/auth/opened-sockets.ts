@@ -7,7 +7,8 @@ import { openedSockets } from "../../migrations/schema.ts";
 import type { AppContext } from "../context.ts";
 import { database } from "../db/database.ts";
 import { sessionObject } from "../objects.ts";
-import { authenticate, type Principal } from "./principal.ts";
+import { authenticate } from "./authenticate.ts";
+import type { Principal } from "./principal.ts";
 
 /** The name under which a principal's sockets are found again; a host's are its objects' own business. */
 export function credentialOf(principal: Principal): string | undefined {

@@ -9,7 +9,7 @@ import type { AppContext } from "../context.ts";
 import { recordAuditOf } from "../db/audit.ts";
 import { type Database, database } from "../db/database.ts";
 import { refuse } from "../errors.ts";
-import { SESSION_COOKIE } from "./principal.ts";
+import { SESSION_COOKIE } from "./authenticate.ts";
 import { looksLikeSecret, newSecret, sha256Hex } from "./secrets.ts";
 
 export const SIGN_IN_LINK_MS = 15 * 60_000;

@@ -17,11 +17,10 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseManifest, readLast, readManifestText } from "../../../executor-host/workspace/index-file.ts";
 import { lowerOf, moveWorkspace, readLayer, removeWorkspace, upperOf } from "../../../executor-host/workspace/layer.ts";
 import { overlayWorks, unmount, upperAt } from "../../../executor-host/workspace/overlay.ts";
-import type { RestoreInput } from "../../../executor-host/workspace/port.ts";
+import type { Bases, RestoreInput } from "../../../executor-host/workspace/port.ts";
 import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
 import { type BuildInput, buildSnapshot } from "../../../executor-host/workspace/snapshot-builder.ts";
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
-import type { Bases } from "../../../executor-host/workspace/warm-base.ts";
 import { describeTree, type Fixture, fakeTools, fixture, noise } from "./fixture.ts";
 
 let at: Fixture;
