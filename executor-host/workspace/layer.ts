@@ -10,6 +10,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { replacedOf, sweepStaging } from "./beside.ts";
 import { codeOf } from "./errors.ts";
 import { mountOverlay, unmount, upperAt } from "./overlay.ts";
 import { StoreError } from "./port.ts";
@@ -96,10 +97,12 @@ export function moveWorkspace(from: Place, to: Place): void {
   moveIfThere(from.stateDir, to.stateDir);
 }
 
-/** Removes a workspace from this disk. The caller knows that it is saved, or that nobody wants it. */
+/** Removes a workspace from this disk, with what a broken-off restore left beside it. The caller knows that it is saved, or that nobody wants it. */
 export function removeWorkspace(place: Place): void {
   dropLayer(place);
   if (existsSync(dirname(place.root))) sweepLayers(place);
+  sweepStaging(place.root);
+  removeTree(replacedOf(place.root));
   removeTree(place.root);
   removeTree(place.stateDir);
 }

@@ -14,7 +14,8 @@
  * repeated to any effect.
  */
 import { existsSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
+import { replacedOf, stagingOf } from "./beside.ts";
 import { codeOf } from "./errors.ts";
 import { makeCurrent } from "./index-file.ts";
 import { dropLayer, ensureMounted, type Layer, type Place, readLayer, sweepLayers, writeLayer } from "./layer.ts";
@@ -29,18 +30,6 @@ export function stepsThatFail(before: string | undefined): Step {
     if (before === `SIGKILL ${name}`) process.kill(process.pid, "SIGKILL");
     if (name === before) throw new Error(`killed before ${name}`);
   };
-}
-
-export function stagingOf(root: string, snapshotId: string): string {
-  return `${besides(root)}.restoring-${snapshotId.slice(0, 16)}`;
-}
-
-export function isStaging(root: string, name: string): boolean {
-  return name.startsWith(`${basename(besides(root))}.restoring-`);
-}
-
-function besides(root: string): string {
-  return join(dirname(root), `.${basename(root)}`);
 }
 
 /**
@@ -90,10 +79,6 @@ export function finishInterruptedRestore(place: Place, step: Step = () => {}): v
   step("remove-old");
   removeTree(replacedOf(root));
   sweepLayers(place);
-}
-
-function replacedOf(root: string): string {
-  return `${besides(root)}.replaced`;
 }
 
 function journalOf({ stateDir }: Place): string {

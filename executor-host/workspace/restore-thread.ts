@@ -3,11 +3,12 @@
  *
  *   manifest checked ─► already there? ─► staging: take over, fetch, write, links, flush, modes ─► swap (restore-swap.ts)
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, statfsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, lstatSync, mkdirSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { readManifest } from "#protocol/manifest-read.ts";
 import type { Manifest, SnapshotFile } from "#protocol/snapshot.ts";
+import { stagingOf, sweepStaging } from "./beside.ts";
 import { collision, foldingOf } from "./collisions.ts";
 import { FileWriter, lackingOf, numbersOf, type Owner } from "./file-writer.ts";
 import { flushTree } from "./flush-tree.ts";
@@ -15,10 +16,9 @@ import { partOf, writeShare } from "./frame-work.ts";
 import { keepSnapshot, type LastSnapshot, parseManifest, readLast, readManifestText } from "./index-file.ts";
 import { readLayer } from "./layer.ts";
 import { StoreError } from "./port.ts";
-import { removeTree } from "./remove-tree.ts";
 import { type Failed, failure } from "./restore-failure.ts";
 import { type Fetch, planRestore } from "./restore-plan.ts";
-import { isStaging, type Step, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
+import { type Step, stepsThatFail, swapIn } from "./restore-swap.ts";
 import { type Seen, type Signatures, signatureOf } from "./signature.ts";
 import { buildSnapshot } from "./snapshot-builder.ts";
 import { StagingTree } from "./staging-tree.ts";
@@ -67,7 +67,10 @@ async function restore(input: RestoreThreadInput): Promise<FromRestoreThread> {
   const files = manifest.entries.filter((entry) => entry.kind === "file");
   const done = { type: "restored", files: files.length, bytes: sizeOf(files) } as const;
   const last = await lastOf(input, manifest);
-  if (last?.same === true) return done;
+  if (last?.same === true) {
+    sweepStaging(root);
+    return done;
+  }
 
   const resumes = prepareStaging(input, staging);
   const folded = collision(manifest, foldingOf(staging));
@@ -130,10 +133,7 @@ function prepareStaging(input: RestoreThreadInput, staging: string): boolean {
       false,
     );
   }
-  for (const name of readdirSync(parent)) {
-    const path = join(parent, name);
-    if (isStaging(input.root, name) && path !== staging) removeTree(path);
-  }
+  sweepStaging(input.root, staging);
   const resumes = existsSync(staging);
   mkdirSync(staging, { recursive: true, mode: 0o700 });
   return resumes;

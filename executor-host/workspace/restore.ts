@@ -5,12 +5,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
+import { stagingOf } from "./beside.ts";
 import { hasCurrent, keepSnapshot, readManifestText, shareSnapshot } from "./index-file.ts";
 import { lowerOf, readLayer, upperOf } from "./layer.ts";
 import { type Bases, type RestoreInput, type RestoreResult, StoreError } from "./port.ts";
 import { removeTree } from "./remove-tree.ts";
 import { errorOf } from "./restore-failure.ts";
-import { finishInterruptedRestore, stagingOf, stepsThatFail, swapIn } from "./restore-swap.ts";
+import { finishInterruptedRestore, stepsThatFail, swapIn } from "./restore-swap.ts";
 import type { FromRestoreThread, RestoreThreadInput, ToRestoreThread } from "./restore-thread.ts";
 import {
   endRestoreThreads,

@@ -25,6 +25,19 @@ export function dangling({ objects }: MemoryStore): string[] {
   return wrong;
 }
 
+/** What a stored snapshot holds, as `describeTree` says it of a tree; that it is not there, if so. */
+export function describeSnapshot({ objects }: MemoryStore, snapshotId: string): string[] {
+  const key = [...objects.keys()].find((each) => each.endsWith(`/snapshots/${snapshotId}`));
+  const read = key === undefined ? undefined : readManifest(zstdDecompressSync(objects.get(key)!));
+  if (!read?.ok) return [`no snapshot ${snapshotId}`];
+  return read.manifest.entries.map((entry) => {
+    if (entry.kind === "link") return `${entry.path} -> ${entry.target}`;
+    const mode = entry.mode.toString(8);
+    if (entry.kind === "directory") return `${entry.path}/ ${mode}`;
+    return `${entry.path} ${mode} ${entry.mtimeMs} ${entry.size} ${entry.hash}`;
+  });
+}
+
 /** How a tree differs from the one that it has to equal. */
 export function differences(what: string, got: readonly string[], wanted: readonly string[]): string[] {
   const [has, needs] = [new Set(got), new Set(wanted)];

@@ -1,14 +1,22 @@
-/** A process that does one sync or restore, to be killed: `workspace-child.mjs <sync|restore> <JSON of the input> [step]`. */
+/**
+ * A process that syncs and restores, to be killed. One JSON on a line of its input is one piece of work, `{ verb, killAt, input }`;
+ * the line it answers with is `{ result, calls }` or `{ failed }`. Needs the preload `kill-at-call.mjs`.
+ */
+import { createInterface } from "node:readline";
 import { restoreWorkspace } from "../../executor-host/workspace/restore.ts";
-import { realTools } from "../../executor-host/workspace/store-client.ts";
 import { syncWorkspace } from "../../executor-host/workspace/sync.ts";
+import { arm, calls } from "./kill-at-call.mjs";
 
-const [verb, json, killBefore] = process.argv.slice(2);
-const { epoch, url, ...input } = JSON.parse(json);
-const whole = { ...input, store: { url, epoch, token: () => "token" } };
-const result =
-  verb === "sync"
-    ? await syncWorkspace(whole)
-    : await restoreWorkspace(whole, { ...realTools, ...(killBefore ? { failBefore: `SIGKILL ${killBefore}` } : {}) });
-console.log(JSON.stringify(result));
+for await (const line of createInterface({ input: process.stdin })) {
+  const { verb, killAt, input } = JSON.parse(line);
+  const { epoch, url, ...rest } = input;
+  const whole = { ...rest, store: { url, epoch, token: () => "token" } };
+  arm(killAt);
+  try {
+    const result = await (verb === "sync" ? syncWorkspace(whole) : restoreWorkspace(whole));
+    console.log(JSON.stringify({ result, calls: calls() }));
+  } catch (error) {
+    console.log(JSON.stringify({ failed: String(error?.stack ?? error) }));
+  }
+}
 process.exit(0);

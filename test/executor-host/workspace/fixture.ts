@@ -32,8 +32,9 @@ export function fakeTools(pausesMs: number[] = []) {
   return { sleep: async (ms: number) => void pausesMs.push(ms), random: () => 1 };
 }
 
-export function fixture(): Fixture {
-  const folder = mkdtempSync(join(tmpdir(), "gantry-workspace-"));
+/** `within`: a folder of the file system that it is to lie on. */
+export function fixture(within = tmpdir()): Fixture {
+  const folder = mkdtempSync(join(within, "gantry-workspace-"));
   const root = join(folder, "workspace");
   const stateDir = join(folder, "state");
   mkdirSync(root);

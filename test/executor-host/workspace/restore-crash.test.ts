@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { removeWorkspace } from "../../../executor-host/workspace/layer.ts";
 import type { RestoreInput } from "../../../executor-host/workspace/port.ts";
 import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
 import { finishInterruptedRestore } from "../../../executor-host/workspace/restore-swap.ts";
@@ -95,6 +96,27 @@ describe("killed", () => {
     expect(describeTree(there.root)).toEqual(describeTree(at.root));
     expect(besides().sort()).toEqual(["state", "workspace"]);
   });
+
+  test("what another snapshot's restore left is removed when the workspace needs no change", async () => {
+    await restoreWorkspace(there);
+    at.write("kept.txt", "newer");
+    const newer = await syncWorkspace(at.input);
+    await expect(
+      restoreWorkspace({ ...there, snapshotId: newer.snapshotId }, { ...fakeTools(), failBefore: "links" }),
+    ).rejects.toThrow("killed before links");
+    expect(await restoreWorkspace(there)).toMatchObject({ bytesFetched: 0 });
+    expect(describeTree(there.root)).toEqual(wanted);
+    expect(besides().sort()).toEqual(["state", "workspace"]);
+  });
+
+  test.each(["links", "remove-old"])(
+    "before %s: a workspace that is removed leaves nothing beside it",
+    async (step) => {
+      await broken(step);
+      removeWorkspace(there);
+      expect(besides()).toEqual([]);
+    },
+  );
 
   test("the store failing in the middle leaves the old workspace", async () => {
     at.peer.fault = ({ path }) => {
