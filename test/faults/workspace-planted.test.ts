@@ -49,7 +49,7 @@ test.each([
       "if (built.changed) bytesSent",
       "makeCurrent(input.stateDir, built.snapshotId); if (built.changed) bytesSent",
     ),
-    ["sync", callsOf("unlinkSync"), "no snapshot"],
+    ["sync", callsOf("unlinkSync"), "what was saved: lacks"],
   ],
 ] satisfies [string, string, [Parameters<typeof killed>[0], Parameters<typeof killed>[2], string]][])(
   "%s",
