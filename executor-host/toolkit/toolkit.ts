@@ -9,7 +9,7 @@
  * It is readable by everyone, because the worker's user (10001) owns nothing in it.
  */
 import { createHash } from "node:crypto";
-import { chmod, copyFile, glob, link, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, glob, link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { bundleRunner } from "./bundle.ts";
 
@@ -29,6 +29,7 @@ export async function prepareToolkit({ dir }: { dir: string }): Promise<Prepared
   const prepared = { dir, nodePath: path.join(dir, "node"), runnerPath: path.join(dir, "runner.mjs") };
   await mkdir(dir, { recursive: true, mode: 0o755 });
   await chmod(dir, 0o755);
+  await removeLeftOvers(dir);
   const stamp = await currentStamp();
   if ((await readText(path.join(dir, STAMP))) === stamp && (await exist([prepared.nodePath, prepared.runnerPath])))
     return { ...prepared, rebuilt: false };
@@ -48,6 +49,22 @@ export async function prepareToolkit({ dir }: { dir: string }): Promise<Prepared
     await rm(temporary, { recursive: true, force: true });
   }
   return { ...prepared, rebuilt: true };
+}
+
+/** What a process that was killed while it made one has left: Node's binary alone is more than 100 MB. */
+async function removeLeftOvers(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const maker = /^\.new-(\d+)$/.exec(name)?.[1];
+    if (maker !== undefined && !runs(Number(maker))) await rm(path.join(dir, name), { recursive: true, force: true });
+  }
+}
+
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
 
 /** What the toolkit is made from: Node, the runner's sources, the lockfile with everything they import. */

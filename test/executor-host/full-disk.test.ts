@@ -16,7 +16,7 @@ beforeEach(() => {
   dir = folder.dir;
   if (process.platform !== "linux" || process.getuid?.() !== 0) return;
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=96m", "tmpfs", dir], { stdio: "pipe" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=256m", "tmpfs", dir], { stdio: "pipe" });
     mounted = true;
   } catch (error) {
     console.warn(`no small file system here: ${String(error)}`);

@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -54,6 +54,16 @@ test("an unchanged toolkit is not made again; a damaged one is mended; everybody
     ["runner.mjs", 0o644],
   ] as const)
     expect((await stat(path.join(dir, name))).mode & mode).toBe(mode);
+});
+
+test("what a killed maker left is removed, and what another is making is left alone", async () => {
+  const dir = await folder();
+  const maker = spawn(process.execPath, ["-e", "0"]);
+  await once(maker, "exit");
+  const [dead, alive] = [`.new-${maker.pid}`, `.new-${process.ppid}`];
+  await Promise.all([dead, alive].map((name) => mkdir(path.join(dir, name))));
+  await prepareToolkit({ dir });
+  expect((await readdir(dir)).filter((name) => name.startsWith(".new-"))).toEqual([alive]);
 });
 
 test("without CLIs the readiness says what to do; with another version, too", async () => {
