@@ -40,7 +40,8 @@ class SlowFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     pool: "forks",
-    maxWorkers: 2,
+    // One more than most machines of a CI have processors: a file that waits for a clock or a model leaves room.
+    maxWorkers: 3,
     sequence: { sequencer: SlowFirst },
     passWithNoTests: false,
     // A condition that has to come about is waited for; one second would make a busy machine a reason to fail.

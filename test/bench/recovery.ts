@@ -104,7 +104,7 @@ async function restarted(pool: Pool, trials: number): Promise<Result> {
     }
   } finally {
     await host.end("SIGTERM");
-    host.folder.remove();
+    await host.folder.remove();
   }
   const how =
     "SIGKILL of the real daemon in the middle of a run whose worker is a plain process; from the start of the next daemon to the viewer's next event, Node's own start included";

@@ -22,10 +22,10 @@ beforeEach(() => {
     console.warn(`no small file system here: ${String(error)}`);
   }
 });
-afterEach(() => {
+afterEach(async () => {
   if (mounted) execFileSync("umount", ["-l", dir]);
   mounted = false;
-  folder.remove();
+  await folder.remove();
 });
 
 /** Writes until nothing more fits. */

@@ -56,7 +56,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const { folder, daemon } of hosts) {
     await killed(daemon);
-    folder.remove();
+    await folder.remove();
   }
   await plane?.dispose();
   await model?.close();

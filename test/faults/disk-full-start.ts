@@ -72,9 +72,9 @@ export const diskFullStart: Fault = {
       },
       async dispose() {
         await host.end();
-        folder.endWorkers();
+        await folder.endWorkers();
         execFileSync("umount", ["-l", dir]);
-        folder.remove();
+        await folder.remove();
         await pool.dispose();
       },
     };

@@ -61,9 +61,9 @@ export const diskFull: Fault = {
       },
       async dispose() {
         await host.end();
-        folder.endWorkers();
+        await folder.endWorkers();
         execFileSync("umount", ["-l", dir]);
-        folder.remove();
+        await folder.remove();
         await pool.dispose();
       },
     };

@@ -47,7 +47,7 @@ export const halfOpen: Fault = {
       },
       async dispose() {
         await host.end();
-        host.folder.remove();
+        await host.folder.remove();
         await proxy.close();
         await pool.dispose();
       },

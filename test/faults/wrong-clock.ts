@@ -40,7 +40,7 @@ export const wrongClock: Fault = {
       },
       async dispose() {
         await host.end();
-        host.folder.remove();
+        await host.folder.remove();
         await pool.dispose();
       },
     };

@@ -1,9 +1,11 @@
 /** The real daemon as a process of its own, as an operator runs it, and the commands beside it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readRecord } from "../../executor-host/container/process-record.ts";
+import { killTree } from "../../executor-host/container/process-tree.ts";
 import type { TestControlPlane } from "./control-plane.ts";
 import { giveRunner } from "./runner-toolkit.ts";
 
@@ -47,22 +49,17 @@ export class HostFolder {
     return Object.assign(child, { log });
   }
 
-  remove(): void {
-    this.endWorkers();
+  async remove(): Promise<void> {
+    await this.endWorkers();
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  /** Ends what a killed daemon left running: the worker processes named in this folder. */
-  endWorkers(): void {
+  /** Ends what a killed daemon left running: the workers named in this folder, with all that they started. */
+  async endWorkers(): Promise<void> {
     const run = join(this.dir, "run");
     for (const name of safeList(run)) {
-      const record = join(run, name, "worker.json");
-      try {
-        process.kill(-JSON.parse(readFileSync(record, "utf8")).pid, "SIGKILL");
-      } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code;
-        if (code !== "ESRCH" && code !== "ENOENT") throw error;
-      }
+      const record = await readRecord(join(run, name));
+      if (record) await killTree(record, 0);
     }
   }
 

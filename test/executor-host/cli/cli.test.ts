@@ -13,7 +13,7 @@ beforeEach(async () => {
   folder = new HostFolder();
 });
 afterEach(async () => {
-  folder.remove();
+  await folder.remove();
   await plane.stop();
 });
 

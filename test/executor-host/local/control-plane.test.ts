@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await control.dispose();
-  folder.remove();
+  await folder.remove();
 });
 
 const body = async (path: string, headers: Record<string, string> = {}) =>

@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await control.dispose();
-  folder.remove();
+  await folder.remove();
 });
 
 /** Writes until stopped; keeps what was acknowledged, and the longest that any request took. */
@@ -130,7 +130,7 @@ describe("workerd under supervision", () => {
       const port = Number(new URL(control.url).port);
       await expect(startCounter(other, port)).rejects.toMatchObject({ code: "EADDRINUSE" });
     } finally {
-      other.remove();
+      await other.remove();
     }
   });
 });

@@ -65,7 +65,8 @@ export const MODEL_FAILURES: Prompts["failures"] = [
 ];
 
 /** One of each reason: how they are told differs from agent to agent, not from status to status. */
-export const EACH_FAILURE = MODEL_FAILURES.filter(({ prompt }) => !["SCN:error:403", "SCN:error:529"].includes(prompt));
+const TOLD_ALIKE = ["SCN:error:403", "SCN:error:529", "SCN:cut"];
+export const EACH_FAILURE = MODEL_FAILURES.filter(({ prompt }) => !TOLD_ALIKE.includes(prompt));
 
 /** Is a thought, uses tokens, and is remembered: what was run once is read again. */
 export const THOUGHT = "SCN:think MARKER-ONE";

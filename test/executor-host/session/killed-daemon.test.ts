@@ -19,7 +19,7 @@ beforeEach(async () => {
   await folder.gantry(["host", "join", plane.url, "--token", "jt_1"]);
 });
 afterEach(async () => {
-  folder.remove();
+  await folder.remove();
   await plane.stop();
 });
 

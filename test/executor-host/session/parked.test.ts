@@ -35,7 +35,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await killed(daemon);
-  folder.remove();
+  await folder.remove();
   await plane.dispose();
   rmSync(stateDir, { recursive: true, force: true });
 });
