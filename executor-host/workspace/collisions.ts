@@ -17,16 +17,27 @@ export function foldingOf(directory: string): Folding {
   return { case: tries(".gantry-fold", ".GANTRY-FOLD"), unicode: tries(".gantry-\u00e9", ".gantry-e\u0301") };
 }
 
-/** Two paths of the manifest that would become one; undefined when there are none. */
-export function collision(manifest: Manifest, folding: Folding): [string, string] | undefined {
+/**
+ * Two paths of the manifest, or folders that paths of it lie in, which would become one; undefined when there are none. Folded
+ * folders are looked at on their own: what is written below one must not come to lie in the other, or where a link leads.
+ */
+export function collision({ entries }: Manifest, folding: Folding): [string, string] | undefined {
   if (!folding.case && !folding.unicode) return undefined;
   const seen = new Map<string, string>();
-  for (const { path } of manifest.entries) {
-    let folded = folding.unicode ? path.normalize("NFC") : path;
-    if (folding.case) folded = folded.toUpperCase().toLowerCase();
-    const other = seen.get(folded);
-    if (other !== undefined) return [other, path];
-    seen.set(folded, path);
+  for (const { path } of entries) {
+    for (let part = path; part !== ""; part = part.slice(0, Math.max(0, part.lastIndexOf("/")))) {
+      const folded = fold(part, folding);
+      const other = seen.get(folded);
+      // Then what it lies in was there, too.
+      if (other === part) break;
+      if (other !== undefined) return [other, part];
+      seen.set(folded, part);
+    }
   }
   return undefined;
+}
+
+function fold(path: string, folding: Folding): string {
+  const folded = folding.unicode ? path.normalize("NFC") : path;
+  return folding.case ? folded.toUpperCase().toLowerCase() : folded;
 }

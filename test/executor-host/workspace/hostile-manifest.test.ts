@@ -232,3 +232,13 @@ test("[P-snap-14] names that fold together are refused only where the file syste
   expect(collision(forms, { case: true, unicode: false })).toBeUndefined();
   expect(collision(forms, { case: false, unicode: true })).toEqual(["e\u0301", "\u00e9"]);
 });
+
+test("[P-snap-14] so are folders that fold together, also those that have no entry of their own", () => {
+  const at = (...paths: string[]) => ({ ...honest, entries: paths.map((path) => ({ ...file, path })) });
+  expect(collision(at("A/x", "a/y"), { case: true, unicode: false })).toEqual(["A", "a"]);
+  expect(collision(at("b/A/x", "b/a"), { case: true, unicode: false })).toEqual(["b/A", "b/a"]);
+  expect(collision(at("a", "a-b/c", "a-b/d/e", "a-b/d/f"), { case: true, unicode: true })).toBeUndefined();
+  // What is written below the one must not come to lie where the other leads.
+  const led = { ...honest, entries: [{ ...file, path: "B/passwd" }, link] };
+  expect(collision(led, { case: true, unicode: false })).toEqual(["B", "b"]);
+});

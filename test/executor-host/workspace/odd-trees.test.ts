@@ -1,5 +1,5 @@
 /** FACTS C2 rows 28, 29 and 31: what is in a workspace that is no plain file, and what changes while it is read. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
@@ -67,6 +67,20 @@ describe("[P-snap-15] what cannot be kept is named", () => {
     ]);
     expect(manifest.entries.map(({ path }) => path)).toEqual(["good-\ufffd", "plain"]);
     expect(totals.omitted).toBe(3);
+  });
+
+  test("devices, which are not opened", async (context) => {
+    at.write("plain", "plain");
+    // A terminal's and a memory's: reading either would wait, or never end.
+    const made = [
+      ["tty", "c", "5", "0"],
+      ["zero", "c", "1", "5"],
+      ["loop", "b", "7", "0"],
+    ].every(([name = "", ...what]) => spawnSync("mknod", [join(at.root, name), ...what]).status === 0);
+    if (!made) return context.skip("needs root");
+    const { manifest } = changedOnly(await build());
+    expect(manifest.entries.map(({ path }) => path)).toEqual(["plain"]);
+    expect(manifest.omitted).toEqual(["loop", "tty", "zero"].map((path) => ({ path, reason: "special_file" })));
   });
 
   test("bounds on count, depth and size", () => {
@@ -234,6 +248,17 @@ test("a path that could not be restored under another folder is not taken", asyn
   const { manifest } = changedOnly(await build());
   expect(manifest.omitted).toEqual([{ path: deep, reason: "too_deep" }]);
   expect(manifest.entries.length).toBe(15);
+});
+
+test("[P-snap-1] a file with holes comes back byte for byte, and its holes cost next to nothing to send", async () => {
+  at.write("holes", "begin");
+  truncateSync(join(at.root, "holes"), 40_000_000);
+  appendFileSync(join(at.root, "holes"), "end");
+  const { snapshotId, bytesSent } = await syncWorkspace(at.input);
+  expect(bytesSent).toBeLessThan(40_000);
+  const there = at.elsewhere(snapshotId);
+  await restoreWorkspace(there);
+  expect(describeTree(there.root)).toEqual(describeTree(at.root));
 });
 
 test("[P-snap-1] file times come back to the millisecond, whatever it is", async () => {
