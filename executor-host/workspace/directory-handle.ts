@@ -6,12 +6,13 @@
  * link swapped in at any moment is an error (ELOOP, ENOTDIR), not a way out. Elsewhere the path is used with O_NOFOLLOW:
  * safe against links that are there, not against a process that swaps a parent meanwhile; run hosts on Linux.
  */
-import { closeSync, constants, openSync } from "node:fs";
+import { chmodSync, closeSync, constants, openSync } from "node:fs";
 
 /** An open directory; `path` is what to put before a name of it. */
 export type Directory = { fd: number; path: string };
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
+const O_PATH = 0o10000000;
 const viaProc = process.platform === "linux";
 
 /** Opens the root, which the daemon vouches for; it must not be a link itself. */
@@ -27,6 +28,20 @@ export function at(directory: Directory, name: string): string {
 /** Opens a directory in a directory. Throws ELOOP or ENOTDIR when it is not one now. */
 export function openChild(directory: Directory, name: string | Buffer): Directory {
   return opened(typeof name === "string" ? at(directory, name) : Buffer.concat([Buffer.from(at(directory, "")), name]));
+}
+
+/**
+ * Gives us all rights to a directory of ours which its mode keeps us from opening. No link is followed: the directory is held
+ * without being opened meanwhile (O_PATH, which Node does not name; open(2)). Throws as [openChild], and when it is not ours.
+ */
+export function unlockChild(directory: Directory, name: Buffer): void {
+  const path = Buffer.concat([Buffer.from(at(directory, "")), name]);
+  const fd = openSync(path, (viaProc ? O_PATH : O_RDONLY) | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    chmodSync(`/proc/self/fd/${fd}`, 0o700);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Opens a file for reading; never waits for a FIFO's writer. The caller checks with fstat what it got. */

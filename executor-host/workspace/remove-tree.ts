@@ -1,7 +1,7 @@
 /** Removes a tree that somebody may still be changing: directory by directory through open handles, no link followed. */
 import { fchmodSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { at, closeDirectory, type Directory, openChild, openRoot } from "./directory-handle.ts";
+import { at, closeDirectory, type Directory, openChild, openRoot, unlockChild } from "./directory-handle.ts";
 import { codeOf } from "./errors.ts";
 
 /** Removes `path` and everything below it; nothing there is fine. Throws the system's error when something stays. */
@@ -25,7 +25,7 @@ export function removeIn(parent: Directory, name: Buffer): void {
   const path = Buffer.concat([Buffer.from(at(parent, "")), name]);
   try {
     if (!lstatSync(path).isDirectory()) return unlinkSync(path);
-    const directory = openChild(parent, name);
+    const directory = openOurs(parent, name);
     try {
       fchmodSync(directory.fd, 0o700);
       for (const child of readdirSync(directory.path, { encoding: "buffer" })) removeIn(directory, child);
@@ -35,5 +35,16 @@ export function removeIn(parent: Directory, name: Buffer): void {
     rmdirSync(path);
   } catch (error) {
     if (codeOf(error) !== "ENOENT") throw error;
+  }
+}
+
+/** Its mode may keep even its owner out. */
+function openOurs(parent: Directory, name: Buffer): Directory {
+  try {
+    return openChild(parent, name);
+  } catch (error) {
+    if (codeOf(error) !== "EACCES") throw error;
+    unlockChild(parent, name);
+    return openChild(parent, name);
   }
 }

@@ -73,11 +73,13 @@ async function restore(input: RestoreThreadInput): Promise<FromRestoreThread> {
   }
 
   const resumes = prepareStaging(input, staging);
+  const tree = new StagingTree(staging, owner);
+  // Before anything is written there.
+  if (resumes) tree.reopen(manifest.entries);
   const folded = collision(manifest, foldingOf(staging));
   if (folded !== undefined) {
     throw new StoreError("names_collide", `${folded.join(" and ")} are one name on this file system`, false);
   }
-  const tree = new StagingTree(staging, owner);
   let left = resumes ? tree.keepWhole(files) : files;
   const makeDirectories = () => {
     step("directories");

@@ -117,8 +117,7 @@ class Walk {
     const names = readdirSync(directory.path);
     // Bytes that are not UTF-8 come out as U+FFFD; a name may also really contain that character.
     if (names.some((name) => name.includes("\ufffd"))) return this.#utf8Names(directory, prefix);
-    names.sort();
-    if (prefix === "") names.sort((a, b) => Number(b === AGENT_FOLDER) - Number(a === AGENT_FOLDER));
+    inOrder(names, prefix);
     this.listings.set(prefix, { signature, names });
     return names;
   }
@@ -130,7 +129,7 @@ class Walk {
       if (Buffer.from(name, "utf8").equals(bytes)) good.push(name);
       else this.omit(prefix + escaped(bytes), "name_not_utf8");
     }
-    return good.sort();
+    return inOrder(good, prefix);
   }
 
   #visit(
@@ -232,6 +231,13 @@ function linkTarget(directory: Directory, name: string): string {
   const target = bytes.toString("utf8");
   if (!Buffer.from(target, "utf8").equals(bytes)) throw new OddFile("target_not_utf8");
   return target;
+}
+
+/** Sorts `names` where they are; those of the root with the agents' folder first. */
+function inOrder(names: string[], prefix: string): string[] {
+  names.sort();
+  if (prefix === "") names.sort((a, b) => Number(b === AGENT_FOLDER) - Number(a === AGENT_FOLDER));
+  return names;
 }
 
 /** A name for people: printable ASCII as it is, other bytes as \xNN. */

@@ -22,6 +22,16 @@ export class StagingTree {
     return `${this.#staging}/${path}`;
   }
 
+  /** Opens to us again the directories that a broken-off restore left, whose modes it may have set already: from the outermost in. */
+  reopen(entries: readonly SnapshotEntry[]): void {
+    chmodSync(this.#staging, 0o700);
+    for (const { path, kind } of entries) {
+      if (kind !== "directory") continue;
+      const stats = lstatSync(this.#path(path), { throwIfNoEntry: false });
+      if (stats?.isDirectory()) chmodSync(this.#path(path), 0o700);
+    }
+  }
+
   /** All directories, writable by us for now. */
   makeDirectories(entries: readonly SnapshotEntry[]): void {
     mkdirSync(this.#staging, { recursive: true, mode: 0o700 });

@@ -71,6 +71,10 @@ async function loadPreview(place: FilePlace, entry: FileEntry, signal: AbortSign
 /** Text is what decodes as UTF-8 and has no NUL in it, as git sees it. */
 export function textOf(bytes: Uint8Array): Preview {
   if (bytes.includes(0)) return { kind: "binary" };
-  const text = new TextDecoder("utf-8").decode(bytes);
-  return text.includes("\ufffd") ? { kind: "binary" } : { kind: "text", text };
+  try {
+    return { kind: "text", text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch {
+    // Told by a TypeError, the only one there can be: no text holds these bytes.
+    return { kind: "binary" };
+  }
 }

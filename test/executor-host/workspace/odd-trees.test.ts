@@ -5,6 +5,7 @@ import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -29,6 +30,7 @@ import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
 import { scanTree } from "../../../executor-host/workspace/scan.ts";
 import { buildSnapshot } from "../../../executor-host/workspace/snapshot-builder.ts";
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
+import { giveTo } from "../../faults/workspace-varied.ts";
 import { describeTree, type Fixture, fixture } from "./fixture.ts";
 
 let at: Fixture;
@@ -96,6 +98,23 @@ describe("[P-snap-15] what cannot be kept is named", () => {
       "too_many",
     );
   });
+
+  test.each(["plain", Buffer.from([0x21, 0xff])])(
+    "when there is no room for all, the agents' own folder is in (%j)",
+    (other) => {
+      at.write(".gantry/claude/history.jsonl", "kept");
+      at.write("-first", "x".repeat(500));
+      at.write(".cache/x", "x".repeat(500));
+      writeFileSync(Buffer.concat([Buffer.from(`${at.root}/`), Buffer.from(other)]), "x");
+      const limits = { entries: 100, fileBytes: 1_000, totalBytes: 502, pathDepth: 10 };
+      const { found } = scanTree(at.root, { limits });
+      expect(found.slice(0, 3).map(({ path }) => path)).toEqual([
+        ".gantry",
+        ".gantry/claude",
+        ".gantry/claude/history.jsonl",
+      ]);
+    },
+  );
 
   test("a sparse terabyte is refused by its size, not read", () => {
     at.write("sparse", "");
@@ -224,6 +243,25 @@ describe("[P-snap-17] links are never followed", () => {
       }
     },
   );
+
+  test("removing a tree removes folders that not even their owner may look into", () => {
+    at.write("a/closed/in/file", "x");
+    // Root may look into everything, so it is somebody else for as long as this takes.
+    const root = process.geteuid?.() === 0;
+    if (root) {
+      giveTo(65_534, at.root);
+      for (const folder of [at.folder, dirname(at.root)]) chmodSync(folder, 0o755);
+      process.seteuid?.(65_534);
+    }
+    try {
+      chmodSync(join(at.root, "a/closed/in"), 0);
+      chmodSync(join(at.root, "a/closed"), 0o300);
+      removeTree(join(at.root, "a"));
+    } finally {
+      if (root) process.seteuid?.(0);
+    }
+    expect(readdirSync(at.root)).toEqual([]);
+  });
 
   test("removing a tree removes its links, not what they point to", () => {
     const outside = mkdtempSync(join(tmpdir(), "gantry-outside-"));

@@ -1,14 +1,17 @@
 /** FACTS C2 rows 11 and 24: a restore broken off at any step leaves the old workspace or, once carried on, the new one. */
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { removeWorkspace } from "../../../executor-host/workspace/layer.ts";
 import type { RestoreInput } from "../../../executor-host/workspace/port.ts";
+import { removeTree } from "../../../executor-host/workspace/remove-tree.ts";
 import { restoreWorkspace } from "../../../executor-host/workspace/restore.ts";
 import { finishInterruptedRestore } from "../../../executor-host/workspace/restore-swap.ts";
 import { syncWorkspace } from "../../../executor-host/workspace/sync.ts";
+import { giveTo } from "../../faults/workspace-varied.ts";
 import { describeTree, type Fixture, fakeTools, fixture, noise } from "./fixture.ts";
 
+const NOBODY = 65_534;
 const BEFORE_THE_JOURNAL = ["directories", "files", "between-packs", "links", "flush", "modes", "journal"];
 const AFTER_THE_JOURNAL = ["move-old", "move-new", "current", "journal-gone", "remove-old"];
 
@@ -38,6 +41,19 @@ afterEach(() => at.dispose());
 const broken = (failBefore: string) =>
   expect(restoreWorkspace(there, { ...fakeTools(), failBefore })).rejects.toThrow(`killed before ${failBefore}`);
 const besides = () => readdirSync(dirname(there.root));
+
+/** Root may do what modes forbid: it is somebody else meanwhile, to whom `folder` belongs. */
+async function asNobody(folder: string, work: () => Promise<void>): Promise<void> {
+  if (process.getuid?.() !== 0) return await work();
+  giveTo(NOBODY, folder);
+  chmodSync(at.folder, 0o755);
+  process.seteuid?.(NOBODY);
+  try {
+    await work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
 
 describe("killed", () => {
   test.each(BEFORE_THE_JOURNAL)(
@@ -77,6 +93,28 @@ describe("killed", () => {
     expect(await restoreWorkspace(there)).toMatchObject({ bytesFetched: 0 });
     expect(at.peer.calls).toEqual([]);
     expect(describeTree(there.root)).toEqual(wanted);
+  });
+
+  test.each(["links", "journal"])("before %s: modes keep nobody from going on, whoever the daemon is", async (step) => {
+    mkdirSync(join(at.root, "closed/inner"), { recursive: true });
+    for (const folder of ["closed", "closed/inner"]) {
+      writeFileSync(join(at.root, folder, "file"), "file");
+      symlinkSync("file", join(at.root, folder, "link"));
+    }
+    chmodSync(join(at.root, "closed/inner"), 0o500);
+    chmodSync(join(at.root, "closed"), 0o555);
+    snapshotId = (await syncWorkspace(at.input)).snapshotId;
+    wanted = describeTree(at.root);
+    there = { ...there, snapshotId };
+    await asNobody(dirname(there.root), async () => {
+      await broken(step);
+      expect(describeTree(there.root)).toEqual(old);
+      await restoreWorkspace(there);
+      expect(describeTree(there.root)).toEqual(wanted);
+    });
+    expect(besides().sort()).toEqual(["state", "workspace"]);
+    removeTree(dirname(there.root));
+    removeTree(at.root);
   });
 
   test("what a broken-off restore wrote is checked again, not trusted", async () => {
