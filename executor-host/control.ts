@@ -76,9 +76,9 @@ export class Control {
     this.#scheduleSweep();
   }
 
-  /** Part of the transaction that forgets the lease. */
-  release(lease: { sessionId: string; epoch: number }): void {
-    this.#link.send({ type: "lease.release", ...lease });
+  /** Part of the transaction that forgets what is given up: a lease, or the files of a worker that was stopped. */
+  gaveUp(type: "lease.release" | "workspace.removed", of: { sessionId: string; epoch: number }): void {
+    this.#link.send({ type, ...of });
   }
 
   /** Something about this host has changed: tells the pool unless it is the same as before. */

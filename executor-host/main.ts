@@ -190,7 +190,7 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
   const sessions: Sessions = new Sessions({
     host,
     engines,
-    release: (lease) => control.release(lease),
+    release: (lease) => control.gaveUp("lease.release", lease),
     config: applyConfig,
     opens: (sessionId) => kept.giveWay(sessionId),
     closed: () => kept.look(),
@@ -223,7 +223,14 @@ async function wire(config: HostConfig, dependencies: HostDependencies) {
       void control.factsChanged();
     },
     config: applyConfig,
-    sweep: () => sweepHost({ host, engines, busy: (sessionId) => sessions.busy(sessionId) }),
+    sweep: () =>
+      sweepHost({
+        host,
+        engines,
+        transaction: (work) => database.transaction(work),
+        removed: (workspace) => control.gaveUp("workspace.removed", workspace),
+        busy: (sessionId) => sessions.busy(sessionId),
+      }),
     ended: (end) => {
       logger.error({ ...end }, "the control plane does not want this host any more: join it again");
       dependencies.ended?.(end);

@@ -113,6 +113,10 @@ export class Fleet {
         return this.#rejected(hostId, message.sessionId, message.epoch, message.reason);
       case "lease.release":
         return this.#givenUp(hostId, message.sessionId, message.epoch);
+      case "workspace.removed": {
+        const { sessionId, epoch } = message;
+        return this.#needs.outbox.put(sessionKey.removed(sessionId), { hostId, epoch }, this.#needs.now());
+      }
       case "token.renew":
         return this.#needs.renewToken(hostId);
       default:

@@ -18,4 +18,5 @@ export const sessionKey = {
   lost: (sessionId: string, epoch: number) => `lost/${sessionId}/${epoch}`,
   away: (sessionId: string, epoch: number) => `away/${sessionId}/${epoch}`,
   waiting: (sessionId: string) => `waiting/${sessionId}`,
+  removed: (sessionId: string) => `removed/${sessionId}`,
 };

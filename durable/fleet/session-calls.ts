@@ -36,6 +36,9 @@ export async function tellSessions(key: string, body: unknown, fleet: Fleet, ses
     case "waiting":
       await session(sessionId).leaseWaiting(body as { runId: string; waitingFor: string });
       return;
+    case "removed":
+      await session(sessionId).filesRemoved(body as { hostId: string; epoch: number });
+      return;
     default:
       throw new Error(`unknown news for a session: ${key}`);
   }

@@ -167,12 +167,15 @@ export const EVENT_DATA = {
   }),
   "worker.status": z.object({
     state: z.enum(WORKER_STATES),
+    /** Of `cold`: the host that had the files warm until now and has removed them. */
     hostId: z.string().max(100).optional(),
     /** The lease under which this is so; it only grows. */
     epoch: z.number().int().nonnegative().optional(),
     detail: z.string().max(1_000).optional(),
     /** The host's labels, told with the grant of its lease. */
     labels: labelsSchema.optional(),
+    /** Of `stopped`: whether the host's files are those of the newest snapshot. A host from before did not say. */
+    warm: z.boolean().optional(),
   }),
   "workspace.synced": z.object({
     snapshotId: z.string().max(100),

@@ -16,6 +16,7 @@ import {
   providerOptionsSchema,
   runEventSchema,
 } from "./events.ts";
+import { sessionIdSchema } from "./ids.ts";
 import { LIMITS } from "./limits.ts";
 import { reconcilerReport } from "./reconcile.ts";
 import { runtimeManifestSchema } from "./runtime-manifest.ts";
@@ -89,6 +90,8 @@ export const fromHostControl = z.discriminatedUnion("type", [
   z.object({ type: z.literal("assign.reject"), sessionId: id, epoch, reason: note }),
   /** The worker is gone and its work is saved: the lease may go. */
   z.object({ type: z.literal("lease.release"), sessionId: id, epoch }),
+  /** The files that a worker left here when it stopped, under this epoch, are gone from this disk [P-43]. */
+  z.object({ type: z.literal("workspace.removed"), sessionId: sessionIdSchema, epoch }),
   z.object({ type: z.literal("token.renew") }),
   /** What the host found when it looked over what it keeps of work that is over. */
   z.object({ type: z.literal("reconciled"), reports: z.array(reconcilerReport).max(20) }),
@@ -140,6 +143,8 @@ export const fromHostData = z.discriminatedUnion("type", [
     type: z.literal("worker.status"),
     state: z.enum(["starting", "active", "stopping", "stopped"]),
     detail: z.string().max(1_000).optional(),
+    /** Of `stopped`: the snapshot that the files on this disk come from, `null`: from none [P-42]. */
+    warm: id.nullable().optional(),
   }),
   /** A sync failed. A sync that succeeded is reported by the store, not by the host. */
   z.object({

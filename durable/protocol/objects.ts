@@ -81,6 +81,8 @@ export interface SessionRpc {
   /** `unlessBegun`: only when nothing was begun on that host; `lost` says whether it was. */
   leaseLost(input: LeaseLoss): Promise<Result<{ lost: boolean }>>;
   leaseWaiting(input: { runId: string; waitingFor: string }): Promise<Result<object>>;
+  /** The files that the worker left on this host when it stopped are gone from there. Late news changes nothing. */
+  filesRemoved(input: { hostId: string; epoch: number }): Promise<Result<object>>;
 
   /** The credential is worthless from now on: pages that came with it are closed with 4403, its event streams break off. */
   closeReaders(credential: string): Promise<Result<object>>;

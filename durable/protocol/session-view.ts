@@ -171,16 +171,21 @@ function applyRunStatus(view: SessionView, event: Of<"run.status">): SessionView
 }
 
 function applyWorkerStatus(view: SessionView, event: Of<"worker.status">): SessionView {
-  const { state, hostId, epoch, detail } = event.data;
+  const { epoch } = event.data;
   const sameLease = (epoch ?? 0) <= view.epoch && "labels" in view.worker;
   const labels = event.data.labels ?? (sameLease && "labels" in view.worker ? view.worker.labels : undefined);
-  const worker: WorkerView =
-    state === "cold" || !hostId
-      ? { state: "cold", detail }
-      : { state, hostId, since: event.at, detail, ...(labels && state !== "stopped" ? { labels } : {}) };
+  const worker = workerAfter(event, labels);
   const kept = worker.state === "cold" ? withLostLease(view, event.at) : [];
   const workspace = kept.length > 0 ? { ...view.workspace, kept } : view.workspace;
   return { ...view, worker, workspace, epoch: Math.max(view.epoch, epoch ?? 0) };
+}
+
+function workerAfter({ at, data }: Of<"worker.status">, labels: Record<string, string> | undefined): WorkerView {
+  const { state, hostId, detail, warm } = data;
+  if (state === "cold") return { state, detail, ...(hostId ? { removedFrom: hostId, since: at } : {}) };
+  if (!hostId) return { state: "cold", detail };
+  if (state === "stopped") return { state, hostId, since: at, detail, ...(warm === undefined ? {} : { warm }) };
+  return { state, hostId, since: at, detail, ...(labels ? { labels } : {}) };
 }
 
 function updateRun(runs: RunView[], runId: string | undefined, change: (run: RunView) => RunView): RunView[] {

@@ -2,7 +2,8 @@
 import type { Actor } from "./events.ts";
 
 export type WorkerView =
-  | { state: "cold"; detail?: string }
+  /** No container anywhere. `removedFrom`: the host that had the files warm, until `since`. */
+  | { state: "cold"; detail?: string; removedFrom?: string; since?: number }
   | {
       state: "starting" | "active" | "stopping";
       hostId: string;
@@ -11,8 +12,8 @@ export type WorkerView =
       /** The host's labels as they were when it got the lease. */
       labels?: Record<string, string>;
     }
-  /** Saved and gone; `hostId` still has the files warm. */
-  | { state: "stopped"; hostId: string; since: number; detail?: string };
+  /** Saved and gone; `hostId` still has the files warm, unless `warm` says that it has not. */
+  | { state: "stopped"; hostId: string; since: number; detail?: string; warm?: boolean };
 
 export type WorkspaceView = {
   /** The newest snapshot that is safely in the store. */
@@ -34,3 +35,8 @@ export type KeptWork = { hostId: string; epoch: number; at: number } & (
   | { state: "unsaved"; base?: string | undefined }
   | { state: "preserved"; snapshotId: string; files: number; bytes?: number | undefined }
 );
+
+/** The host that has the files of the newest snapshot on its disk, though no worker. What was given up there is not theirs. */
+export function warmHost(worker: WorkerView, { discarded }: WorkspaceView): string | undefined {
+  return worker.state === "stopped" && (worker.warm ?? !discarded) ? worker.hostId : undefined;
+}

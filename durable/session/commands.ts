@@ -21,6 +21,8 @@ export type SessionCommand =
   | { type: "lease_granted"; hostId: string; epoch: number; labels?: Record<string, string> }
   /** `unlessBegun`: the host may be back soon; only a run that nobody has begun is taken from it. */
   | { type: "lease_lost"; epoch: number; reason: string; unlessBegun?: boolean | undefined }
+  /** What a worker that was stopped under this epoch had left on its host is gone. */
+  | { type: "files_removed"; hostId: string; epoch: number }
   | { type: "yield_worker"; epoch: number }
   | { type: "lease_waiting"; runId: string; waitingFor: string }
   | { type: "host_message"; epoch: number; message: FromHostData }

@@ -126,14 +126,16 @@ function isKnownRequest(view: SessionView, requestId: string): boolean {
 
 function decideWorkerStatus(
   view: SessionView & { worker: { hostId: string } },
-  { state, detail }: Extract<FromHostData, { type: "worker.status" }>,
+  { state, detail, warm: from }: Extract<FromHostData, { type: "worker.status" }>,
   now: number,
 ): NewEvent[] {
   const { hostId, state: known } = view.worker;
   if (state === known && !detail) return [];
-  const status: NewEvent = { type: "worker.status", data: { state, hostId, epoch: view.epoch, detail } };
+  const data = { state, hostId, epoch: view.epoch, detail };
   // A worker that says "active" while it was told to stop has kept its container: the gate did not open.
-  if (state !== "stopped") return [status];
+  if (state !== "stopped") return [{ type: "worker.status", data }];
+  const warm = from === undefined ? undefined : from !== null && from === view.workspace.snapshotId;
+  const status: NewEvent = { type: "worker.status", data: { ...data, warm } };
   const run = view.runs.find((each) => each.state !== "queued" && each.state !== "finished");
   if (!run || isParked(run)) return [status];
   // The worker went away under a run that nobody finished: the same as losing the host, except that it is saved.

@@ -76,6 +76,15 @@ export function decide(view: SessionView, command: SessionCommand, asked: Asked)
       if (command.unlessBegun && command.epoch === view.epoch && begun(view)) return happened();
       return happened(...loseHost(view, command, asked.now));
     }
+    case "files_removed": {
+      const { hostId, epoch } = command;
+      const { worker } = view;
+      // Any other word than that of the host that has them is late: the session has gone on since.
+      const theirs = worker.state === "stopped" && worker.hostId === hostId && epoch === view.epoch;
+      return theirs && !view.deleted
+        ? happened({ type: "worker.status", data: { state: "cold", hostId, epoch } })
+        : happened();
+    }
     case "yield_worker":
       if (command.epoch !== view.epoch) return happened();
       return happened(

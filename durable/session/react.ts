@@ -5,6 +5,7 @@ import type { ToHostData } from "#protocol/messages.ts";
 import type { DeadLetter, LeaseRequest } from "#protocol/objects.ts";
 import { isParked, type RunView } from "#protocol/run-view.ts";
 import { activeRun, queuedRuns, runById, type SessionView } from "#protocol/session-view.ts";
+import { warmHost } from "#protocol/workspace-view.ts";
 import { deadlineName } from "./commands.ts";
 import { runStart, timeoutMs } from "./run-start.ts";
 
@@ -275,6 +276,7 @@ function endWorker(view: SessionView): Effect[] {
 export function askFleet(view: SessionView): Effect[] {
   const run = queuedRuns(view)[0];
   if (!run || activeRun(view) || leaseHost(view)) return [];
+  const warm = warmHost(view.worker, view.workspace);
   return [
     {
       type: "ask_fleet",
@@ -283,8 +285,7 @@ export function askFleet(view: SessionView): Effect[] {
         runId: run.id,
         provider: run.provider,
         vmMode: view.vmMode,
-        preferHostId:
-          view.worker.state === "stopped" && view.worker.hostId !== run.failedHostId ? view.worker.hostId : undefined,
+        preferHostId: warm === run.failedHostId ? undefined : warm,
         lastEpoch: view.epoch,
         requestedBy: run.author.id,
         priority: run.priority,

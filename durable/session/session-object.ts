@@ -115,6 +115,10 @@ export class SessionObject extends DurableObject<ObjectsEnv> implements SessionR
     return this.#system({ type: "lease_waiting", ...input });
   }
 
+  async filesRemoved(input: { hostId: string; epoch: number }): Promise<Result<object>> {
+    return this.#system({ type: "files_removed", ...input });
+  }
+
   async closeReaders(credential: string): Promise<Result<object>> {
     closeReadersOf(this.#session, this.ctx, credential);
     return { ok: true };

@@ -5,6 +5,7 @@
  *   run         accepted → announced (the session is told that it starts) → starting (the runner is being told) → started →
  *               deleted when it has ended
  *   reply       answers of people, until the runner has taken them
+ *   stop        outlives the lease: under which one the worker was stopped that left its files here
  *   workspace   outlives the lease: which snapshot the files on this disk come from, and under which lease they were set up
  */
 import type { HumanLoopReply } from "#protocol/events.ts";
@@ -48,6 +49,7 @@ export function createSessionTables(database: Database): void {
     CREATE TABLE IF NOT EXISTS workspace (
       session_id TEXT PRIMARY KEY, snapshot_id TEXT, epoch INTEGER NOT NULL, dirty INTEGER NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS stop (session_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS lost_work (
       session_id TEXT NOT NULL, epoch INTEGER NOT NULL, store_url TEXT NOT NULL, trace_id TEXT NOT NULL,
       preserved INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (session_id, epoch)
@@ -76,6 +78,7 @@ export class Records {
   /** Takes the lease; whatever belonged to an older one of the same session is void. */
   hold(assignment: Assignment): void {
     this.lose(assignment.sessionId);
+    this.#database.sql("DELETE FROM stop WHERE session_id = ?").run(assignment.sessionId);
     this.#database
       .sql("INSERT INTO lease (session_id, assignment, phase) VALUES (?, ?, 'held')")
       .run(assignment.sessionId, JSON.stringify(assignment));
@@ -93,6 +96,17 @@ export class Records {
 
   markStopped(sessionId: string): void {
     this.#database.sql("UPDATE lease SET phase = 'stopped' WHERE session_id = ?").run(sessionId);
+    this.#database
+      .sql(
+        "INSERT OR REPLACE INTO stop (session_id, epoch) SELECT session_id, assignment ->> '$.epoch' FROM lease WHERE session_id = ?",
+      )
+      .run(sessionId);
+  }
+
+  /** The lease under which the worker was last stopped in good order, if none came after it. */
+  stoppedUnder(sessionId: string): number | undefined {
+    const row = this.#database.sql("SELECT epoch FROM stop WHERE session_id = ?").get(sessionId);
+    return (row as { epoch: number } | undefined)?.epoch;
   }
 
   /** The lease was lost. Like [forget]; files that only this host has are noted, to be handed in (kept-work.ts). */
@@ -226,6 +240,7 @@ export class Records {
   /** Its files are gone from this disk. */
   forgetWorkspace(sessionId: string): void {
     this.#database.sql("DELETE FROM workspace WHERE session_id = ?").run(sessionId);
+    this.#database.sql("DELETE FROM stop WHERE session_id = ?").run(sessionId);
     this.#database.sql("DELETE FROM lost_work WHERE session_id = ? AND preserved = 1").run(sessionId);
   }
 

@@ -37,7 +37,7 @@ export async function stopWorker(needs: StopNeeds): Promise<void> {
   signal.throwIfAborted();
   needs.transaction(() => {
     records.markStopped(sessionId);
-    say({ type: "worker.status", state: "stopped" });
+    say({ type: "worker.status", state: "stopped", warm: records.workspace(sessionId)?.snapshotId ?? null });
   });
 }
 

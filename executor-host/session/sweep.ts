@@ -15,6 +15,9 @@ export const KEPT_WARM_MS = 7 * 24 * 60 * 60_000;
 export type SweepNeeds = {
   host: Pick<HostNeeds, "identity" | "records" | "paths" | "clock" | "logger" | "workspaceTurns">;
   engines: readonly WorkerEngine[];
+  transaction<T>(work: () => T): T;
+  /** The session's files are gone from this disk; part of the transaction that forgets them. */
+  removed(workspace: { sessionId: string; epoch: number }): void;
   /** Open here, or on its way out: a session that still does things. */
   busy(sessionId: string): boolean;
 };
@@ -65,7 +68,7 @@ async function sweepContainers(needs: SweepNeeds, report: ReconcilerReport): Pro
 }
 
 async function sweepFolders(needs: SweepNeeds, report: ReconcilerReport): Promise<void> {
-  const { paths, clock, records, workspaceTurns, identity } = needs.host;
+  const { paths, clock, workspaceTurns, identity } = needs.host;
   if (!existsSync(paths.sessions)) return;
   for (const sessionId of readdirSync(paths.sessions)) {
     if (!/^ses_[0-9a-z]{20}$/.test(sessionId)) continue;
@@ -76,7 +79,7 @@ async function sweepFolders(needs: SweepNeeds, report: ReconcilerReport): Promis
     const removed = await workspaceTurns.take(sessionId, async () => {
       // While its turn was waited for, the session may have come back.
       if (reasonToStay(needs, sessionId)) return false;
-      records.forgetWorkspace(sessionId);
+      forgetWorkspace(needs, sessionId);
       removeWorkspace({ root: workspace, stateDir: sync });
       return true;
     });
@@ -88,4 +91,13 @@ async function sweepFolders(needs: SweepNeeds, report: ReconcilerReport): Promis
     } as const;
     if (removed) report.findings.push({ ...finding, mended: true });
   }
+}
+
+/** What the session is told names the lease that stopped its worker; a state from before has only the one that laid the files. */
+function forgetWorkspace({ host: { records }, transaction, removed }: SweepNeeds, sessionId: string): void {
+  const epoch = records.stoppedUnder(sessionId) ?? records.workspace(sessionId)?.epoch;
+  transaction(() => {
+    records.forgetWorkspace(sessionId);
+    if (epoch) removed({ sessionId, epoch });
+  });
 }

@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { type PortalBrowser, SCREENS } from "../support/portal-browser.ts";
-import { clockRun, deployRun } from "../support/portal-story.ts";
+import { clockRun, deployRun, HOST_ID, someHosts } from "../support/portal-story.ts";
 import { portalSuite } from "../support/portal-suite.ts";
 import { finished, type ScriptedSession } from "../support/scripted-portal-server.ts";
 
@@ -180,5 +180,29 @@ describe("snapshots", () => {
     await page.getByTestId("snapshot-gone").waitFor();
     // The browser itself notes an answer of 410.
     expect(at.complaints.filter((complaint) => !complaint.includes("410"))).toEqual([]);
+  });
+});
+
+describe("a worker that was stopped", () => {
+  it("[S-52] says where its files are and what the next prompt does", async () => {
+    at.portal.hosts = someHosts(Date.now());
+    const { session } = savedSession();
+    const stopped = { state: "stopped", hostId: HOST_ID, epoch: 1, warm: true } as const;
+    session.say([{ type: "worker.status", data: stopped }]);
+    const page = await at.page();
+    await page.goto(`/s/${session.id}`);
+    const workspace = page.getByRole("region", { name: "Workspace" });
+    await workspace.getByText("Stopped, files kept warm on studio").waitFor();
+    await workspace.getByText(/The next prompt starts there at once/).waitFor();
+    session.say([{ type: "worker.status", data: { state: "cold", hostId: HOST_ID, epoch: 1 } }]);
+    await workspace.getByText("No worker, files in the store").waitFor();
+    await workspace
+      .getByText(/^The next prompt restores the snapshot of .+\. studio has removed its copy\.$/)
+      .waitFor();
+    session.say([{ type: "worker.status", data: stopped }]);
+    at.portal.hosts = at.portal.hosts.map((host) => ({ ...host, status: "offline" as const }));
+    await page.reload();
+    await workspace.getByText("Stopped, files kept warm on studio, which is offline").waitFor();
+    await workspace.getByText(/The next prompt restores the snapshot of .+ on another host\./).waitFor();
   });
 });

@@ -1,5 +1,5 @@
 /** Where the work is and whether it is safe, in the words of the events and never better than them. */
-import { CloudAlert, CloudCheck, CloudOff } from "lucide-react";
+import { CloudCheck, CloudOff } from "lucide-react";
 import { lazy, memo, Suspense } from "react";
 import type { HostRecord } from "#protocol/http.ts";
 import type { HostStatus } from "#protocol/vocabulary.ts";
@@ -8,18 +8,17 @@ import { byteSize, clockTime, plural } from "../format.ts";
 import { useHosts } from "../hosts/host-queries.ts";
 import { RelativeTime } from "../ui/relative-time.tsx";
 import { type DotTone, StatusDot } from "../ui/status-dot.tsx";
-import { failureTexts, unsavedText } from "./safety-texts.ts";
 
 // Hardly ever seen, so not part of what every conversation waits for.
 const KeptWork = lazy(async () => ({ default: (await import("./kept-work.tsx")).KeptWork }));
-const BlockedWorkspace = lazy(async () => ({ default: (await import("./blocked-workspace.tsx")).BlockedWorkspace }));
+const RestingWorkspace = lazy(async () => ({ default: (await import("./resting-workspace.tsx")).RestingWorkspace }));
+const FailedSave = lazy(async () => ({ default: (await import("./failed-save.tsx")).FailedSave }));
 
-const WORKER_TEXT: Readonly<Record<WorkerView["state"], string>> = {
-  cold: "Not started",
+/** What there is while a worker is; resting-workspace.tsx has the rest. */
+const WORKER_TEXT: Readonly<Record<Exclude<WorkerView["state"], "cold" | "stopped">, string>> = {
   starting: "Starting",
   active: "Running",
   stopping: "Saving and stopping",
-  stopped: "Stopped, files kept warm",
 };
 const WORKER_TONE: Readonly<Record<WorkerView["state"], DotTone>> = {
   cold: "off",
@@ -54,8 +53,16 @@ export const WorkspaceStatus = memo(function WorkspaceStatus({
       <p className="flex items-center gap-2.5">
         <StatusDot tone={WORKER_TONE[worker.state]} className="mx-[3px]" />
         <span className="min-w-0">
-          {WORKER_TEXT[worker.state]}
-          {hostId && <span className="text-ink-soft"> on {host?.name ?? hostId}</span>}
+          {worker.state === "cold" || worker.state === "stopped" ? (
+            <Suspense fallback={null}>
+              <RestingWorkspace worker={worker} workspace={workspace} hosts={hosts} />
+            </Suspense>
+          ) : (
+            <>
+              {WORKER_TEXT[worker.state]}
+              <span className="text-ink-soft"> on {host?.name ?? hostId}</span>
+            </>
+          )}
           {worker.detail && <span className="block text-ink-soft text-xs">{worker.detail}</span>}
         </span>
       </p>
@@ -72,26 +79,10 @@ export const WorkspaceStatus = memo(function WorkspaceStatus({
 function Saved({ sessionId, workspace }: { sessionId: string; workspace: WorkspaceView }) {
   const { snapshotId, syncedAt, files, bytes, failure, discarded } = workspace;
   if (failure) {
-    const { title, words } = failureTexts(failure);
-    const unsaved = unsavedText(failure);
     return (
-      <div className="flex items-start gap-2.5 text-warn" role="status">
-        <CloudAlert size={16} className="mt-0.5 shrink-0" aria-hidden />
-        <span className="min-w-0 break-words">
-          {title}
-          <span className="block break-words text-ink">{words}</span>
-          <span className="block text-xs">
-            {unsaved ? `${unsaved}. ` : ""}Attempt {failure.attempt}
-            {failure.nextAt && !failure.blocked ? `, retrying at ${clockTime(failure.nextAt)}` : ""}
-            {syncedAt ? `. Last saved at ${clockTime(syncedAt)}` : ". Nothing has been saved yet"}
-          </span>
-          {failure.blocked && (
-            <Suspense fallback={null}>
-              <BlockedWorkspace sessionId={sessionId} />
-            </Suspense>
-          )}
-        </span>
-      </div>
+      <Suspense fallback={null}>
+        <FailedSave sessionId={sessionId} failure={failure} syncedAt={syncedAt} />
+      </Suspense>
     );
   }
   if (!snapshotId || syncedAt === undefined) {

@@ -2,10 +2,12 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Actor } from "#protocol/events.ts";
-import { createSessionBody, sessionSummary, updateSessionBody } from "#protocol/http.ts";
+import { createSessionBody, type HostRecord, sessionSummary, updateSessionBody } from "#protocol/http.ts";
 import { sessionIdSchema } from "#protocol/ids.ts";
 import type { SessionView } from "#protocol/session-view.ts";
 import { summarize } from "#protocol/summary.ts";
+import { HOST_STATUSES } from "#protocol/vocabulary.ts";
+import { whereabouts } from "#protocol/whereabouts.ts";
 import { allow } from "../auth/allow.ts";
 import { recordSocket } from "../auth/opened-sockets.ts";
 import { may } from "../auth/principal.ts";
@@ -17,10 +19,21 @@ import { refuse, unwrap } from "../errors.ts";
 import { type SessionStub, sessionObject } from "../objects.ts";
 import { jsonBody, params, query } from "../validate.ts";
 import { createSession } from "./create-session.ts";
+import { listHosts } from "./hosts.ts";
 import { cursorOf, cursorQuery, eventStream, forwardUpgrade, openEvents } from "./session-events.ts";
 
 const sessionPath = z.object({ id: sessionIdSchema });
 const sessionAnswer = z.object({ session: sessionSummary });
+const whereaboutsAnswer = z
+  .object({
+    files: z.enum(["none", "worker", "warm", "store"]),
+    hostId: z.string().optional(),
+    host: z.enum([...HOST_STATUSES, "removed"]).optional(),
+    snapshotId: z.string().optional(),
+    removedFrom: z.string().optional(),
+    next: z.enum(["start", "restore"]).optional(),
+  })
+  .meta({ id: "Whereabouts" });
 const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(200).optional(),
@@ -67,8 +80,14 @@ export const sessionRoutes = new Hono<AppEnv>()
       tag: "sessions",
       answers: {
         200: {
-          description: "`view` is the state at `cursor`; go on from there with the stream or the socket",
-          schema: z.object({ session: sessionSummary, view: z.looseObject({ id: z.string() }), cursor: z.number() }),
+          description:
+            "`view` is the state at `cursor`; go on from there with the stream or the socket. `workspace` says where the files are and what the next prompt does with them",
+          schema: z.object({
+            session: sessionSummary,
+            view: z.looseObject({ id: z.string() }),
+            workspace: whereaboutsAnswer,
+            cursor: z.number(),
+          }),
         },
       },
       refusals: [404, 410],
@@ -77,7 +96,8 @@ export const sessionRoutes = new Hono<AppEnv>()
     params(sessionPath),
     async (c) => {
       const { view, cursor } = await readView(ownSession(c, c.req.valid("param").id));
-      return c.json({ session: summarize(view), view, cursor });
+      const workspace = whereabouts(view, view.worker.state === "stopped" ? await knownHosts(c) : undefined);
+      return c.json({ session: summarize(view), view, workspace, cursor });
     },
   )
   .patch(
@@ -182,6 +202,16 @@ export const sessionRoutes = new Hono<AppEnv>()
       });
     },
   );
+
+/** A pool that does not answer leaves its hosts unknown, and the session readable. */
+async function knownHosts(c: AppContext): Promise<HostRecord[] | undefined> {
+  try {
+    return await listHosts(c);
+  } catch (error) {
+    c.var.log.warn("hosts_not_listed", { error: String(error) });
+    return undefined;
+  }
+}
 
 function ownSession(c: AppContext, sessionId: string): SessionStub {
   c.set("log", c.var.log.with({ sessionId }));

@@ -23,6 +23,8 @@ let engine: ScriptedEngine;
 let records: Records;
 let needs: SweepNeeds;
 let busy: Set<string>;
+/** What the pool is told of files that are gone. */
+let removed: { sessionId: string; epoch: number }[];
 
 beforeEach(() => {
   stateDir = mkdtempSync(join(tmpdir(), "gs-"));
@@ -31,6 +33,7 @@ beforeEach(() => {
   createSessionTables(database);
   records = new Records(database);
   busy = new Set();
+  removed = [];
   needs = {
     host: {
       identity: { hostId: "hst_1", installationId: "installation-1" } as SweepNeeds["host"]["identity"],
@@ -41,6 +44,8 @@ beforeEach(() => {
       workspaceTurns: new Turns(),
     },
     engines: [engine],
+    transaction: (work) => database.transaction(work),
+    removed: (workspace) => void removed.push(workspace),
     busy: (sessionId) => busy.has(sessionId),
   };
 });
@@ -123,6 +128,36 @@ describe("workers that were stopped long ago", () => {
     expect(records.workspace(ses("a"))).toBeUndefined();
     for (const { workspace } of [young, dirty, leased, unknown]) expect(existsSync(workspace)).toBe(true);
     expect(await findings("workers")).toEqual([]);
+  });
+
+  test("[P-43] the pool is told of each, once, under the lease that stopped its worker", async () => {
+    const stop = (sessionId: string, epoch: number) => {
+      records.hold({ sessionId, epoch, vmMode: "process" } as Assignment);
+      records.markStopped(sessionId);
+      records.forget(sessionId);
+    };
+    for (const letter of ["a", "b", "c"]) folder(ses(letter), letter === "c" ? 0 : OLD);
+    for (const letter of ["a", "b", "c"]) saved(ses(letter));
+    // Its files are from lease 1; lease 4 came and went without a run. "b" was stopped by a daemon that kept no record.
+    stop(ses("a"), 4);
+    stop(ses("c"), 2);
+    await sweepHost(needs);
+    await sweepHost(needs);
+    expect(removed).toEqual([
+      { sessionId: ses("a"), epoch: 4 },
+      { sessionId: ses("b"), epoch: 1 },
+    ]);
+  });
+
+  test("[P-43] files that the record was not given up for stay, and nothing is said", async () => {
+    const { workspace } = folder(ses("a"), OLD);
+    saved(ses("a"));
+    needs.removed = () => {
+      throw new Error("the disk is full");
+    };
+    expect((await sweepHost(needs))[0]?.failures).toEqual([expect.stringContaining("the disk is full")]);
+    expect(existsSync(workspace)).toBe(true);
+    expect(records.workspace(ses("a"))).toBeDefined();
   });
 });
 

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { sessionPaths } from "../../../executor-host/config.ts";
+import { KEPT_WARM_MS } from "../../../executor-host/session/sweep.ts";
 import { StoreError } from "../../../executor-host/workspace/port.ts";
 import { HeldClock } from "../../support/held-clock.ts";
 import { delta, finished, HostUnderTest, messageStop, runStart, SESSION } from "./host-under-test.ts";
@@ -26,12 +27,28 @@ describe("the sync gate [R-3.2]", () => {
     const { data } = await idleSession();
     const control = under.plane.control;
     data.send({ type: "worker.stop", reason: "idle" });
-    await data.messages.next((m) => m.type === "worker.status" && m.state === "stopped");
+    const stopped = await data.messages.next((m) => m.type === "worker.status" && m.state === "stopped");
+    expect(stopped, "[P-42]").toMatchObject({ warm: "a".repeat(64) });
     // The second sync catches what was written between the first and the worker's end.
     expect(under.engine.journal).toEqual([`sync ${SESSION} 1`, `remove ${SESSION} 1`, `sync ${SESSION} 1`]);
     const release = await control.messages.next(({ type }) => type === "lease.release");
     expect(release).toMatchObject({ sessionId: SESSION, epoch: 1 });
     expect(existsSync(sessionPaths(under.paths, SESSION).workspace)).toBe(true);
+  });
+
+  test("[P-43] after a long stop the files go, and the pool is told before it hears of the sweep", async () => {
+    const { data } = await idleSession();
+    const { control } = under.plane;
+    data.send({ type: "worker.stop", reason: "idle" });
+    await control.messages.next(({ type }) => type === "lease.release");
+    const { sync, workspace } = sessionPaths(under.paths, SESSION);
+    const longAgo = (under.clock.now() - KEPT_WARM_MS - 60_000) / 1_000;
+    utimesSync(sync, longAgo, longAgo);
+    control.send({ type: "reconcile" });
+    await control.messages.next(({ type }) => type === "reconciled");
+    const told = control.messages.all.filter(({ type }) => type === "workspace.removed" || type === "reconciled");
+    expect(told).toMatchObject([{ type: "workspace.removed", sessionId: SESSION, epoch: 1 }, { type: "reconciled" }]);
+    expect(existsSync(workspace)).toBe(false);
   });
 
   test("`stopped` has to be acknowledged before the lease is released", async () => {
@@ -65,7 +82,8 @@ describe("the sync gate [R-3.2]", () => {
     data.send({ type: "worker.stop", reason: "idle" });
     await data.messages.next(({ type }) => type === "sync.failed");
     data.send({ type: "sync.decide", choice: "discard" });
-    await data.messages.next((m) => m.type === "worker.status" && m.state === "stopped");
+    const stopped = await data.messages.next((m) => m.type === "worker.status" && m.state === "stopped");
+    expect(stopped, "[P-42]").toMatchObject({ warm: null });
     await under.plane.control.messages.next(({ type }) => type === "lease.release");
     expect(existsSync(join(workspace, "unsaved"))).toBe(true);
     data.forget();
