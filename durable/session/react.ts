@@ -170,9 +170,7 @@ function nothingLeft({ worker, deleted }: SessionView, now: number): Effect[] {
   if (worker.state === "starting")
     return [{ type: "set_deadline", name: deadlineName.workerStart, at: now + TIMES.prepareDeadlineMs }];
   if (worker.state !== "active") return [];
-  return deleted
-    ? [{ type: "send_host", message: { type: "worker.stop", reason: "The session was deleted." } }]
-    : [idle(now)];
+  return deleted ? [stopWorker("The session was deleted.")] : [idle(now)];
 }
 
 function deadLetter(view: SessionView, run: RunView, { data, at }: Of<"run.finished">): Effect[] {
@@ -237,14 +235,10 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
         indexed,
         ...clear(deadlineName.idle, deadlineName.workerStart),
         { type: "set_deadline", name: deadlineName.workerStop, at: event.at + TIMES.stopDeadlineMs },
-        ...(before.worker.state === "stopping"
+        // The host's own wish may cross a run on its way there: told to stop, it would end that, too [S-53].
+        ...(before.worker.state === "stopping" || hasUnparkedRun(after)
           ? []
-          : [
-              {
-                type: "send_host" as const,
-                message: { type: "worker.stop" as const, reason: event.data.detail ?? "idle" },
-              },
-            ]),
+          : [stopWorker(event.data.detail ?? "idle")]),
       ];
     case "stopped":
       return [
@@ -259,6 +253,10 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
   }
 }
 
+const hasUnparkedRun = (view: SessionView): boolean => activeRun(view) !== undefined && !isParked(activeRun(view));
+
+const stopWorker = (reason: string): Effect => ({ type: "send_host", message: { type: "worker.stop", reason } });
+
 const idle = (now: number): Effect => ({ type: "set_deadline", name: deadlineName.idle, at: now + TIMES.idleStopMs });
 
 function leaseHost(view: SessionView): string | undefined {
@@ -269,7 +267,7 @@ function leaseHost(view: SessionView): string | undefined {
 
 function endWorker(view: SessionView): Effect[] {
   if (!leaseHost(view) || activeRun(view)) return [];
-  return [{ type: "send_host", message: { type: "worker.stop", reason: "The session was deleted." } }];
+  return [stopWorker("The session was deleted.")];
 }
 
 /** A run waits, nothing is under way, and no host has the worker: the fleet has to find one. It dedupes by run. */

@@ -53,6 +53,25 @@ test("[S-16] a worker that could not be saved stays, visibly, and takes work aga
   expect(script.sentToHost()).toMatchObject([{ type: "run.start" }]);
 });
 
+test("[S-53] a host that begins to stop a worker in the moment in which it is given a run is not told to end that", () => {
+  const script = idleSession();
+  const runId = script.prompt("go on");
+  expect(script.sentToHost()).toMatchObject([{ type: "run.start" }]);
+  script.effects = [];
+  script.host({ type: "worker.status", state: "stopping", detail: "the host drains" });
+  expect(script.sentToHost()).toEqual([]);
+  script.host({ type: "worker.status", state: "active" });
+  script.host({ type: "run.started", runId });
+  expect(script.run(runId).state).toBe("running");
+
+  // It did not see the run: its word that the worker is gone says so.
+  const gone = idleSession();
+  const lost = gone.prompt("go on");
+  gone.host({ type: "worker.status", state: "stopping", detail: "the host drains" });
+  gone.host({ type: "worker.status", state: "stopped" });
+  expect(gone.run(lost).state).toBe("queued");
+});
+
 const SAVE_BLOCKED = { type: "sync.failed", reason: "the store answers 503", attempt: 12, blocked: true } as const;
 
 test("[S-42] a blocked workspace waits for a person, who may ask for more tries", () => {
