@@ -6,12 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readRecord } from "../../executor-host/container/process-record.ts";
 import { killTree } from "../../executor-host/container/process-tree.ts";
-import type { TestControlPlane } from "./control-plane.ts";
 import { giveRunner } from "./runner-toolkit.ts";
 
 const cli = join(import.meta.dirname, "../../executor-host/cli/gantry.mjs");
 
 export type Finished = { code: number | null; stdout: string; stderr: string };
+
+/** A control plane, as far as a host that joins has to know it. */
+type Joinable = { url: string; bootstrap(mint: "joinToken"): Promise<{ joinToken?: string }> };
 
 export class HostFolder {
   readonly dir = mkdtempSync(join(tmpdir(), "gh-"));
@@ -34,7 +36,7 @@ export class HostFolder {
   }
 
   /** Joins this control plane, or joins it again under another address: with the same key it stays the same host. */
-  async join(plane: Pick<TestControlPlane, "url" | "bootstrap">, name = "test"): Promise<void> {
+  async join(plane: Joinable, name = "test"): Promise<void> {
     const { joinToken = "" } = await plane.bootstrap("joinToken");
     const { code, stderr } = await this.gantry(["host", "join", plane.url, "--token", joinToken, "--name", name]);
     if (code !== 0) throw new Error(`the host could not join: ${stderr}`);
