@@ -6,7 +6,7 @@
 import type { Actor, HumanLoopRequest, SessionEvent, Todo } from "./events.ts";
 import { withLostLease, withPreserved, withSavedAgain } from "./kept-work.ts";
 import { LIMITS } from "./limits.ts";
-import { finishedRun, type RunView, runWithAnswer, runWithStatus } from "./run-view.ts";
+import { finishedRun, isParked, type RunView, runWithAnswer, runWithStatus } from "./run-view.ts";
 import type { Provider, VmMode } from "./vocabulary.ts";
 import type { WorkerView, WorkspaceView } from "./workspace-view.ts";
 
@@ -205,6 +205,12 @@ function trimFinished(runs: RunView[]): RunView[] {
 export function activeRun(view: SessionView): Exclude<RunView, { state: "queued" | "finished" }> | undefined {
   for (const run of view.runs) if (run.state !== "queued" && run.state !== "finished") return run;
   return undefined;
+}
+
+/** The run that keeps the worker at work: one that is parked has let go of it. */
+export function hasUnparkedRun(view: SessionView): boolean {
+  const run = activeRun(view);
+  return run !== undefined && !isParked(run);
 }
 
 /** Whether a run that is not over may have said something: it is under way, or waits for another attempt. */

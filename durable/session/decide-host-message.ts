@@ -2,7 +2,7 @@
 import type { NewEvent, RunEvent } from "#protocol/events.ts";
 import type { FromHostData } from "#protocol/messages.ts";
 import { isParked, type RunView } from "#protocol/run-view.ts";
-import { activeRun, applyEvent, runById, type SessionView } from "#protocol/session-view.ts";
+import { activeRun, applyEvent, hasUnparkedRun, runById, type SessionView } from "#protocol/session-view.ts";
 import type { Asked } from "./commands.ts";
 import { isEndOfParking } from "./parking.ts";
 import { finishActive, holdsLease, loseHost, nextRun, tryElsewhere } from "./run-steps.ts";
@@ -136,8 +136,7 @@ function decideWorkerStatus(
   if (state !== "stopped") return [{ type: "worker.status", data }];
   const warm = from === undefined ? undefined : from !== null && from === view.workspace.snapshotId;
   const status: NewEvent = { type: "worker.status", data: { ...data, warm } };
-  const run = view.runs.find((each) => each.state !== "queued" && each.state !== "finished");
-  if (!run || isParked(run)) return [status];
+  if (!hasUnparkedRun(view)) return [status];
   // The worker went away under a run that nobody finished: the same as losing the host, except that it is saved.
   return [
     ...loseHost(view, { reason: "The worker stopped while the run was under way.", epoch: view.epoch }, now).filter(

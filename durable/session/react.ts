@@ -4,7 +4,7 @@ import { TIMES } from "#protocol/limits.ts";
 import type { ToHostData } from "#protocol/messages.ts";
 import type { DeadLetter, LeaseRequest } from "#protocol/objects.ts";
 import { isParked, type RunView } from "#protocol/run-view.ts";
-import { activeRun, queuedRuns, runById, type SessionView } from "#protocol/session-view.ts";
+import { activeRun, hasUnparkedRun, queuedRuns, runById, type SessionView } from "#protocol/session-view.ts";
 import { warmHost } from "#protocol/workspace-view.ts";
 import { deadlineName } from "./commands.ts";
 import { runStart, timeoutMs } from "./run-start.ts";
@@ -252,8 +252,6 @@ function reactToWorker(before: SessionView, event: Of<"worker.status">, after: S
       return worker satisfies never;
   }
 }
-
-const hasUnparkedRun = (view: SessionView): boolean => activeRun(view) !== undefined && !isParked(activeRun(view));
 
 const stopWorker = (reason: string): Effect => ({ type: "send_host", message: { type: "worker.stop", reason } });
 

@@ -133,13 +133,7 @@ function upstreamFrom(
   const baseUrl = delivered?.baseUrl === undefined ? own : parseBase(delivered.baseUrl);
   if (!baseUrl) {
     const message = `${baseVariable} has to be an http or https URL without user, password, query and fragment.`;
-    return {
-      state: "unready",
-      vendor,
-      reason: "misconfigured",
-      message,
-      fix: `Correct it: ${settingFix(baseVariable)}`,
-    };
+    return misconfigured(vendor, baseVariable, message);
   }
   if (delivered) {
     const publicOnly = delivered.baseUrl !== undefined && baseUrl.origin !== own?.origin;
@@ -153,19 +147,17 @@ function upstreamFrom(
     // RFC 9110 §5.5: what is not visible ASCII cannot be in a header, and says so too late and with the key in the text.
     if (/^[\x21-\x7e]+$/.test(value)) return ready(vendor, baseUrl, key.header(value));
     const message = `${key.variable} holds characters that no key has.`;
-    return {
-      state: "unready",
-      vendor,
-      reason: "misconfigured",
-      message,
-      fix: `Correct it: ${settingFix(key.variable)}`,
-    };
+    return misconfigured(vendor, key.variable, message);
   }
   if (isLoopback(baseUrl.hostname)) return ready(vendor, baseUrl, {});
   const names = source.keys.map(({ variable }) => variable).join(" or ");
   const message = `There is no key for ${baseUrl.host}.`;
   const fix = `Add one under Credentials in the portal, or ${settingFix(names)}`;
   return { state: "unready", vendor, reason: "auth_missing", message, fix };
+}
+
+function misconfigured(vendor: Vendor, variable: string, message: string): UnreadyUpstream {
+  return { state: "unready", vendor, reason: "misconfigured", message, fix: `Correct it: ${settingFix(variable)}` };
 }
 
 const settingFix = (names: string) => `set ${names} in the environment of the host's daemon, and start it again.`;

@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -18,7 +18,7 @@ import { ensureBaseImage } from "../support/docker-image.ts";
 import { Gantry } from "../support/gantry.ts";
 import { startModelServer } from "../support/model-server/server.ts";
 import { within } from "../support/scripted-host.ts";
-import { ensureToolkit } from "../support/toolkit.ts";
+import { giveClis } from "../support/toolkit.ts";
 import { judged, type Result } from "./result.ts";
 import { median, middleHalf, sum } from "./statistics.ts";
 
@@ -34,9 +34,8 @@ export async function measureAgentStart(rounds: number): Promise<Result[]> {
   const folder = mkdtempSync(join(tmpdir(), "ga-"));
   const gantry = new Gantry({ GANTRY_IMAGE: image, ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: "fake" });
   const toolkit = join(gantry.stateDir, "host", "toolkit");
-  mkdirSync(toolkit, { recursive: true });
   // One copy for both sides, so that the machine's cache of it is the same.
-  cpSync(join(await ensureToolkit(), "claude-code"), join(toolkit, "claude-code"), { recursive: true });
+  await giveClis(toolkit, ["claude-code"]);
   const bare = new BareClaude(claudeBinary(toolkit), folder, model.url);
   try {
     await gantry.start();

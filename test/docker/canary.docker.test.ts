@@ -6,7 +6,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { cpSync, mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ import { CanarySearch } from "../support/canary.ts";
 import { ensureBaseImage } from "../support/docker-image.ts";
 import { Gantry } from "../support/gantry.ts";
 import { type ModelServer, startModelServer } from "../support/model-server/server.ts";
-import { ensureToolkit } from "../support/toolkit.ts";
+import { giveClis } from "../support/toolkit.ts";
 
 const KEY = `sk-canary-${randomUUID()}`;
 const DECOY = `decoy-canary-${randomUUID()}`;
@@ -46,9 +46,7 @@ beforeAll(async () => {
   model = await startModelServer({ key: KEY });
   // The operator names the model server and has no key of their own.
   gantry = new Gantry({ GANTRY_IMAGE: await ensureBaseImage(), ANTHROPIC_BASE_URL: model.url });
-  const toolkit = join(gantry.stateDir, "host", "toolkit");
-  mkdirSync(toolkit, { recursive: true });
-  cpSync(join(await ensureToolkit(), "claude-code"), join(toolkit, "claude-code"), { recursive: true });
+  await giveClis(join(gantry.stateDir, "host", "toolkit"), ["claude-code"]);
   await gantry.start();
   await gantry.json("/api/credentials", { method: "POST", body: { kind: "anthropic", name: "canary", value: KEY } });
 }, 300_000);

@@ -1,6 +1,5 @@
 /** A session that goes to another host takes its agent's own memory of the conversation along: real CLIs in containers. */
 import { once } from "node:events";
-import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Provider } from "#protocol/vocabulary.ts";
@@ -8,7 +7,7 @@ import { ensureBaseImage } from "../support/docker-image.ts";
 import { Gantry } from "../support/gantry.ts";
 import { HostFolder } from "../support/host-process.ts";
 import { type ModelServer, startModelServer } from "../support/model-server/server.ts";
-import { ensureToolkit } from "../support/toolkit.ts";
+import { giveClis } from "../support/toolkit.ts";
 
 const PATIENCE = { timeout: 60_000, interval: 200 };
 /** Each keeps its conversations in files of its own. */
@@ -29,12 +28,7 @@ let secondId: string;
 type Hosts = { hosts: { id: string; status: string; leases: number }[] };
 const hosts = async () => (await gantry.json<Hosts>("/api/hosts")).hosts;
 
-async function giveToolkit(stateDir: string): Promise<void> {
-  const toolkit = join(stateDir, "toolkit");
-  mkdirSync(toolkit, { recursive: true });
-  for (const cli of ["claude-code", "codex-app-server", "opencode"])
-    cpSync(join(await ensureToolkit(), cli), join(toolkit, cli), { recursive: true });
-}
+const CLIS = ["claude-code", "codex-app-server", "opencode"];
 
 beforeAll(async () => {
   model = await startModelServer();
@@ -45,10 +39,10 @@ beforeAll(async () => {
     OPENAI_BASE_URL: `${model.url}/v1`,
   };
   gantry = new Gantry(env);
-  await giveToolkit(join(gantry.stateDir, "host"));
+  await giveClis(join(gantry.stateDir, "host", "toolkit"), CLIS);
   await gantry.start();
   second = new HostFolder(env);
-  await giveToolkit(second.dir);
+  await giveClis(join(second.dir, "toolkit"), CLIS);
   const joining = async () =>
     await gantry.json<{ joinToken: string }>("/api/hosts/join-tokens", { method: "POST", body: {} });
   await second.join({ url: gantry.started.url, bootstrap: joining });

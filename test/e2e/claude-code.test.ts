@@ -3,7 +3,6 @@
  * bytes come back, and the key that it used is nowhere to be found.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -12,7 +11,7 @@ import { Gantry } from "../support/gantry.ts";
 import { type ModelServer, startModelServer } from "../support/model-server/server.ts";
 import { visit } from "../support/portal.ts";
 import { PortalBrowser } from "../support/portal-browser.ts";
-import { ensureToolkit } from "../support/toolkit.ts";
+import { giveClis } from "../support/toolkit.ts";
 
 const KEY = "sk-canary-7f3a91c2e8d64b05";
 let gantry: Gantry;
@@ -22,10 +21,7 @@ let model: ModelServer;
 beforeAll(async () => {
   model = await startModelServer({ key: KEY });
   gantry = new Gantry({ GANTRY_IMAGE: await ensureBaseImage(), ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: KEY });
-  const toolkit = join(gantry.stateDir, "host", "toolkit");
-  mkdirSync(toolkit, { recursive: true });
-  // As `gantry host toolkit install claude-code` leaves it, without the download.
-  cpSync(join(await ensureToolkit(), "claude-code"), join(toolkit, "claude-code"), { recursive: true });
+  await giveClis(join(gantry.stateDir, "host", "toolkit"), ["claude-code"]);
   await gantry.start();
   browser = await PortalBrowser.launch();
 });

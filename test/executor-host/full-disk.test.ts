@@ -1,12 +1,12 @@
 /** The host's database, and a daemon that starts, on a disk without a free byte; mounting a small one needs root. */
-import { execFileSync } from "node:child_process";
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Database } from "../../executor-host/database.ts";
 import { createOutboxTables, Outbox } from "../../executor-host/link/outbox.ts";
 import { HostFolder, killed } from "../support/host-process.ts";
 import { sharedControlPlane } from "../support/shared-control-plane.ts";
+import { fill, mountSmall, unmount } from "../support/small-disk.ts";
 
 let folder: HostFolder;
 let dir: string;
@@ -16,29 +16,17 @@ beforeEach(() => {
   dir = folder.dir;
   if (process.platform !== "linux" || process.getuid?.() !== 0) return;
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=256m", "tmpfs", dir], { stdio: "pipe" });
+    mountSmall(dir, 256);
     mounted = true;
   } catch (error) {
     console.warn(`no small file system here: ${String(error)}`);
   }
 });
 afterEach(async () => {
-  if (mounted) execFileSync("umount", ["-l", dir]);
+  if (mounted) unmount(dir);
   mounted = false;
   await folder.remove();
 });
-
-/** Writes until nothing more fits. */
-function fill(): void {
-  const file = openSync(join(dir, "hog"), "w");
-  for (const size of [65_536, 1])
-    try {
-      while (writeSync(file, Buffer.alloc(size)) > 0);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
-    }
-  closeSync(file);
-}
 
 test("what has to be written on a full disk finds room: words, acknowledgements, again and again", (context) => {
   if (!mounted) return context.skip();
@@ -46,7 +34,7 @@ test("what has to be written on a full disk finds room: words, acknowledgements,
   database.keepReserve();
   createOutboxTables(database);
   const outbox = new Outbox(database, "link", 1);
-  fill();
+  fill(join(dir, "hog"));
   expect(statfsSync(dir).bavail).toBe(0);
   // More than the reserve over time, and never more than a part of it at once.
   for (let n = 1; n <= 2_000; n++) {
@@ -68,7 +56,7 @@ test.each(["SIGKILL", "SIGTERM"] as const)(
     const before = folder.daemon();
     await expect.poll(async () => (await status()).control, { timeout: 20_000 }).toBe("live");
     await killed(before, signal);
-    fill();
+    fill(join(dir, "hog"));
     expect(statfsSync(dir).bavail).toBe(0);
 
     const daemon = folder.daemon();

@@ -1,11 +1,11 @@
 /** A host's daemon starts while its disk is full: the one before it was killed in the middle of a run, or ended in good order. */
-import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { within } from "../support/scripted-host.ts";
-import { fill, SIZE_MIB } from "./disk-full.ts";
+import { fill, mountSmall, unmount } from "../support/small-disk.ts";
+import { SIZE_MIB } from "./disk-full.ts";
 import type { Fault } from "./fault.ts";
 import { Pool } from "./pool.ts";
 import { faulty, hostFolder, RealHost } from "./real-host.ts";
@@ -24,7 +24,7 @@ export const diskFullStart: Fault = {
     const pool = await Pool.open();
     const folder = hostFolder();
     const { dir } = folder;
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${SIZE_MIB}m`, "tmpfs", dir]);
+    mountSmall(dir, SIZE_MIB);
     const host = await RealHost.joined(pool, pool.plane.url, folder);
     const says = async () =>
       JSON.parse((await folder.gantry(["host", "status", "--json"])).stdout) as { control?: string; diskFull?: string };
@@ -73,7 +73,7 @@ export const diskFullStart: Fault = {
       async dispose() {
         await host.end();
         await folder.endWorkers();
-        execFileSync("umount", ["-l", dir]);
+        unmount(dir);
         await folder.remove();
         await pool.dispose();
       },

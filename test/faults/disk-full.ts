@@ -1,8 +1,8 @@
 /** The disk of a host is full in the middle of a run, and has room again later. */
-import { execFileSync } from "node:child_process";
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { fill, mountSmall, unmount } from "../support/small-disk.ts";
 import type { Fault } from "./fault.ts";
 import { Pool } from "./pool.ts";
 import { faulty, hostFolder, RealHost } from "./real-host.ts";
@@ -20,7 +20,7 @@ export const diskFull: Fault = {
     const pool = await Pool.open();
     const folder = hostFolder();
     const { dir } = folder;
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${SIZE_MIB}m`, "tmpfs", dir]);
+    mountSmall(dir, SIZE_MIB);
     const host = await RealHost.joined(pool, pool.plane.url, folder);
     host.start();
     // One for all: a host has as many slots as its machine has processors.
@@ -62,24 +62,10 @@ export const diskFull: Fault = {
       async dispose() {
         await host.end();
         await folder.endWorkers();
-        execFileSync("umount", ["-l", dir]);
+        unmount(dir);
         await folder.remove();
         await pool.dispose();
       },
     };
   },
 };
-
-/** Writes until nothing more fits. */
-export function fill(path: string): void {
-  const file = openSync(path, "w");
-  for (let size = 1024 * 1024; size >= 1; size = size / 16) {
-    const zeros = Buffer.alloc(size);
-    try {
-      for (;;) if (writeSync(file, zeros) === 0) break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
-    }
-  }
-  closeSync(file);
-}

@@ -4,7 +4,6 @@
  *
  *   npm start with a host ── the story's prompts ──► Chromium on the portal ──► docs/images/NAME.png
  */
-import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { inRepository } from "../../executor-host/local/repository.ts";
@@ -13,7 +12,7 @@ import { Gantry } from "../support/gantry.ts";
 import { startModelServer } from "../support/model-server/server.ts";
 import { visit } from "../support/portal.ts";
 import { PortalBrowser, SCREENS } from "../support/portal-browser.ts";
-import { ensureToolkit } from "../support/toolkit.ts";
+import { giveClis } from "../support/toolkit.ts";
 import { PROMPTS, story } from "./story.ts";
 
 const picture = (page: Page, name: string) => page.screenshot({ path: inRepository("docs", "images", `${name}.png`) });
@@ -23,10 +22,7 @@ async function main(): Promise<void> {
   const gantry = new Gantry({
     ...{ GANTRY_IMAGE: await ensureBaseImage(), ANTHROPIC_BASE_URL: model.url, OPENAI_BASE_URL: model.url },
   });
-  const toolkit = join(gantry.stateDir, "host", "toolkit");
-  mkdirSync(toolkit, { recursive: true });
-  for (const cli of ["claude-code", "codex-app-server"])
-    cpSync(join(await ensureToolkit(), cli), join(toolkit, cli), { recursive: true });
+  await giveClis(join(gantry.stateDir, "host", "toolkit"), ["claude-code", "codex-app-server"]);
   const browser = await PortalBrowser.launch();
   try {
     await gantry.start();

@@ -3,7 +3,7 @@
  * into the cache folder of the operating system and shared by all checkouts; a toolkit of this checkout links to them.
  */
 import { createHash } from "node:crypto";
-import { link, mkdir, readdir, rm } from "node:fs/promises";
+import { cp, link, mkdir, readdir, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -19,6 +19,13 @@ let ready: Promise<string> | undefined;
 export function ensureToolkit(): Promise<string> {
   ready ??= makeToolkit();
   return ready;
+}
+
+/** Puts real CLIs into a host's toolkit folder, as `gantry host toolkit install` leaves them, without the download. */
+export async function giveClis(toolkit: string, clis: readonly string[]): Promise<void> {
+  const from = await ensureToolkit();
+  await mkdir(toolkit, { recursive: true });
+  for (const cli of clis) await cp(path.join(from, cli), path.join(toolkit, cli), { recursive: true });
 }
 
 async function makeToolkit(): Promise<string> {
